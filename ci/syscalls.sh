@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Counts the system calls of a round trip over a pair of Unix sockets and compares them with
+# what the interface allows: 8.0 (per byte: write, read, a read that finds nothing, wait).
+#
+# Runs the example `pingpong` under strace with N and with 2 N round trips; the difference divided
+# by N is free of everything that start-up and shutdown cost. Takes a few seconds. Exact, so it
+# fails on a single call more per thousand round trips.
+#
+# Usage: ci/syscalls.sh [N]           (N defaults to 2000)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+rounds=${1:-2000}
+expected=8.0
+
+if ! command -v strace >/dev/null; then
+    echo "ci/syscalls.sh: strace is not installed. Debian, Ubuntu: apt-get install strace." >&2
+    exit 2
+fi
+
+target=$(cargo metadata --format-version 1 --no-deps --offline 2>/dev/null |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+cargo build --quiet --release --package netpoller --example pingpong
+program=${target:-target}/release/examples/pingpong
+
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+
+# All system calls of all threads of one run.
+count() {
+    strace -f -c -U calls,name -o "$report" "$program" "$1" >/dev/null
+    awk '$2 == "total" { print $1 }' "$report"
+}
+
+once=$(count "$rounds")
+twice=$(count $((2 * rounds)))
+if ! [[ $once =~ ^[0-9]+$ && $twice =~ ^[0-9]+$ ]]; then
+    echo "ci/syscalls.sh: strace gave no totals ($once, $twice); its report was:" >&2
+    cat "$report" >&2
+    exit 2
+fi
+
+awk -v once="$once" -v twice="$twice" -v rounds="$rounds" -v expected="$expected" 'BEGIN {
+    slope = (twice - once) / rounds
+    printf "%d round trips: %d system calls; %d: %d. Per round trip %.4f, expected %.1f.\n",
+        rounds, once, 2 * rounds, twice, slope, expected
+    off = slope - expected
+    exit (off > 0.001 || off < -0.001) ? 1 : 0
+}' || {
+    echo "ci/syscalls.sh: the number of system calls per round trip has changed. The last run:" >&2
+    cat "$report" >&2
+    exit 1
+}

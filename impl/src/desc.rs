@@ -1,0 +1,298 @@
+//! The descriptor of the poller, Go's `pollDesc`: two readiness slots and the info word.
+//!
+//! # State
+//!
+//! * `read`, `write`: who waits and what is pending in each direction (`slot`, Go's `rg`, `wg`).
+//! * `info`: the generation of the incarnation, whether it is closing, whether its newest event
+//!   was nothing but an error (Go's `atomicInfo`). Read without a lock, written by
+//!   compare-exchange with the generation in the comparand (NP-GEN-2).
+//!
+//! # Who changes what
+//!
+//! A poller publishes the event error and then notifies the slots. The closer publishes closing
+//! and then cancels the slots. The owner frees: first the info word, then the slots, each into
+//! the next generation. A waiter parks and then reads the info word.
+//!
+//! # The handshake of parking and closing (NP-WAIT-3)
+//!
+//! ```text
+//! waiter:  slot Nil -> Parked ; fence ; read info
+//! closer:  info |= closing    ; fence ; read slot
+//! ```
+//!
+//! Store buffering, as in Dekker's algorithm: with a sequentially consistent fence on both sides
+//! at least one of them sees the other, so either the waiter withdraws or the closer wakes it.
+//! Without one of the fences both can read the old value, and the waiter sleeps for ever (Go
+//! #45211). `impl/src/README.md` has the proof sketch.
+//!
+//! Out of scope: who may wait in a direction (`source`), memory of descriptors (`slab`).
+
+use crate::error::WaitError;
+use crate::observe::{Place, Step};
+use crate::seam::{Atomic, Ordering, System};
+use crate::slot::{At, Slot};
+use core::task::{Poll, Waker};
+use netpoller_spec::events::Report;
+use netpoller_spec::info::{self, Publish};
+use netpoller_spec::slot::{Announced, Finished, Freed, Retracted, Ticket, Word};
+use netpoller_spec::token::Generation;
+use netpoller_spec::{Mode, Reason};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// A descriptor. Lives in the slab for ever; serves one incarnation after the other.
+// Two cache lines to itself: neighbours in the slab do not share one.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Desc<S: System> {
+    info: S::AtomicU64,
+    read: Slot<S>,
+    write: Slot<S>,
+}
+
+/// One wait of one task: nothing, or the ticket under which it is parked.
+///
+/// Dropping it does not retract; its owner has to ([`Incarnation::retract`]).
+#[derive(Debug, Default)]
+pub struct Wait {
+    ticket: Option<Ticket>,
+}
+
+impl Wait {
+    /// Whether the task is parked as far as it knows.
+    #[must_use]
+    pub fn parked(&self) -> bool {
+        self.ticket.is_some()
+    }
+}
+
+/// The wakers of at most both directions, to be woken outside all locks.
+pub type Wakers = [Option<Waker>; 2];
+
+/// Wakes them.
+///
+/// # Panics
+///
+/// When a waker panics: after all have been woken, with the payload of the first panic.
+pub fn wake(wakers: impl IntoIterator<Item = Option<Waker>>) {
+    let mut first_panic = None;
+    for waker in wakers.into_iter().flatten() {
+        // NP-WAKE-2: the panic of one does not keep the others asleep.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            first_panic.get_or_insert(payload);
+        }
+    }
+    if let Some(payload) = first_panic {
+        resume_unwind(payload);
+    }
+}
+
+impl<S: System> Desc<S> {
+    pub(crate) fn new(generation: Generation) -> Self {
+        Desc {
+            info: S::AtomicU64::new(info::Word::new(generation).bits()),
+            read: Slot::new(generation),
+            write: Slot::new(generation),
+        }
+    }
+
+    /// The generation the entry is in. Exact for whoever owns the entry, a hint for all others.
+    pub(crate) fn generation(&self) -> Generation {
+        // Acquire: pairs with the release in `publish`, for the owner that takes over an entry.
+        info::Word::from_bits(self.info.load(Ordering::Acquire)).generation()
+    }
+
+    /// The newest words of reader, writer and info, and whether the cells hold wakers. For
+    /// diagnostics and oracles.
+    pub fn peek(&self) -> Peek {
+        Peek {
+            info: info::Word::from_bits(self.info.peek()),
+            slots: [self.read.peek(), self.write.peek()],
+            wakers: [self.read.peek_waker(), self.write.peek_waker()],
+        }
+    }
+
+    fn slot(&self, mode: Mode) -> &Slot<S> {
+        match mode {
+            Mode::Read => &self.read,
+            Mode::Write => &self.write,
+        }
+    }
+}
+
+/// What [`Desc::peek`] saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek {
+    /// The info word.
+    pub info: info::Word,
+    /// Reader and writer.
+    pub slots: [Word; 2],
+    /// Whether a waker lies in the cell of reader and writer.
+    pub wakers: [bool; 2],
+}
+
+/// A descriptor seen by somebody who acts for one incarnation of it.
+#[derive(Debug)]
+pub struct Incarnation<'a, S: System> {
+    pub(crate) system: &'a S,
+    pub(crate) desc: &'a Desc<S>,
+    pub(crate) place: Place,
+}
+
+impl<S: System> Incarnation<'_, S> {
+    /// May an operation in `mode` go on?
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn check(&self, mode: Mode) -> Result<(), Reason> {
+        // Acquire: pairs with the release in `publish`.
+        let word = info::Word::from_bits(self.desc.info.load(Ordering::Acquire));
+        info::check(word, self.place.generation, mode)
+    }
+
+    /// Before a system call in `mode`: checks, and drops readiness that the call will find again
+    /// (NP-WAIT-4).
+    ///
+    /// # Errors
+    ///
+    /// Why the operation may not go on. Readiness stays as it is then.
+    pub fn prepare(&self, mode: Mode) -> Result<(), Reason> {
+        self.check(mode)?;
+        let (_outcome, evicted) = self.desc.slot(mode).reset(&self.at(mode));
+        wake([evicted, None]);
+        Ok(())
+    }
+
+    /// Waits for readiness in `mode`. `arm` is called before the task parks.
+    ///
+    /// Cancel safe: the wait stays on until [`retract`](Self::retract).
+    pub fn poll_wait(
+        &self,
+        mode: Mode,
+        wait: &mut Wait,
+        waker: &Waker,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<Result<(), WaitError>> {
+        let (slot, at) = (self.desc.slot(mode), self.at(mode));
+        if let Some(ticket) = wait.ticket {
+            let finished = slot.finish(&at, ticket, waker);
+            if finished == Finished::Waiting {
+                return Poll::Pending; // NP-WAIT-5: the waker of this poll is in place
+            }
+            wait.ticket = None;
+            match finished {
+                Finished::Consumed => return Poll::Ready(Ok(())),
+                Finished::Closed => return Poll::Ready(Err(Reason::Closed.into())),
+                // NP-WAIT-6: woken without readiness. What woke us may be over by now, so this
+                // is not an error yet (Go #6103).
+                Finished::Released | Finished::Waiting => {}
+            }
+        }
+        self.check(mode)?; // NP-WAIT-2
+        arm().map_err(WaitError::Kernel)?;
+        match slot.announce(&at, waker) {
+            Announced::Consumed => Poll::Ready(Ok(())),
+            Announced::Closed => Poll::Ready(Err(Reason::Closed.into())),
+            Announced::Occupied => Poll::Ready(Err(WaitError::Occupied)),
+            Announced::Parked(ticket) => {
+                // NP-WAIT-3, the waiter's side. Pairs with the fence in `close`.
+                S::fence(Ordering::SeqCst);
+                let Err(reason) = self.check(mode) else {
+                    wait.ticket = Some(ticket);
+                    return Poll::Pending;
+                };
+                if slot.retract(&at, ticket) == Retracted::Ended
+                    && slot.finish(&at, ticket, waker) == Finished::Consumed
+                {
+                    return Poll::Ready(Ok(())); // NP-WAIT-7: readiness won
+                }
+                Poll::Ready(Err(reason.into()))
+            }
+        }
+    }
+
+    /// Ends a wait that is given up. Readiness that arrived meanwhile stays (NP-SLOT-7).
+    pub fn retract(&self, mode: Mode, wait: &mut Wait) {
+        if let Some(ticket) = wait.ticket.take() {
+            self.desc.slot(mode).retract(&self.at(mode), ticket);
+        }
+    }
+
+    /// The first half of an event: publishes what it says about the descriptor as a whole.
+    /// A fence has to follow before [`notify`](Self::notify).
+    pub fn publish_report(&self, report: Report) {
+        let generation = self.place.generation;
+        self.publish(|word| info::event_error(word, generation, report.error)); // NP-INFO-5
+    }
+
+    /// The second half: hands the edge to the slots. The wakers are the caller's to wake.
+    pub fn notify(&self, report: Report) -> Wakers {
+        let deliver = |mode, concerned: bool| {
+            concerned.then(|| self.desc.slot(mode).notify(&self.at(mode)).1).flatten()
+        };
+        [deliver(Mode::Read, report.read), deliver(Mode::Write, report.write)]
+    }
+
+    /// Begins to close: everybody who waits, or is about to, is told. The wakers are the
+    /// caller's to wake. `None`: somebody else has begun already.
+    #[must_use = "the wakers have to be woken"]
+    pub fn close(&self) -> Option<Wakers> {
+        let first = self.publish(|word| info::close(word, self.place.generation));
+        if !first {
+            return None; // NP-INFO-2
+        }
+        // NP-WAIT-3, the closer's side. Pairs with the fence in `poll_wait`.
+        S::fence(Ordering::SeqCst);
+        Some(Mode::BOTH.map(|mode| self.desc.slot(mode).cancel(&self.at(mode)).1))
+    }
+
+    /// Ends the incarnation: `next` begins. To be called once, by the owner. The wakers are the
+    /// caller's to wake.
+    ///
+    /// # Panics
+    ///
+    /// When the incarnation was not the current one: somebody else freed it.
+    #[must_use = "the wakers have to be woken"]
+    pub fn free(&self, next: Generation) -> Wakers {
+        let first = self.publish(|word| info::free(word, self.place.generation, next));
+        assert!(first, "NP-GEN-5 broken: {:?} was freed twice", self.place);
+        Mode::BOTH.map(|mode| {
+            let (outcome, waker) = self.desc.slot(mode).free(&self.at(mode), next);
+            assert!(outcome == Freed::Advanced, "NP-GEN-5 broken: slot {mode:?} ran ahead");
+            waker
+        })
+    }
+
+    /// Returns whether the word was changed by this call.
+    fn publish(&self, decide: impl Fn(info::Word) -> Publish) -> bool {
+        let cell = &self.desc.info;
+        // Acquire: the decision may rest on what the last writer knew.
+        let mut bits = cell.load(Ordering::Acquire);
+        loop {
+            let before = info::Word::from_bits(bits);
+            let after = match decide(before) {
+                Publish::Set(after) => after,
+                Publish::Already | Publish::Stale => {
+                    let step = Step::Info { place: self.place, before, after: before };
+                    self.system.observe(&step);
+                    return false;
+                }
+            };
+            // Release: pairs with the acquire load in `check`. Acquire: as above.
+            let exchanged =
+                cell.compare_exchange(bits, after.bits(), Ordering::AcqRel, Ordering::Acquire);
+            match exchanged {
+                Ok(_) => {
+                    self.system.observe(&Step::Info { place: self.place, before, after });
+                    return true;
+                }
+                Err(now) => bits = now,
+            }
+        }
+    }
+
+    fn at(&self, mode: Mode) -> At<'_, S> {
+        At { system: self.system, place: self.place, mode }
+    }
+}

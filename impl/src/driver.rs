@@ -1,0 +1,105 @@
+//! A thread that polls, for programs that bring no loop of their own, and the global poller.
+
+use crate::poller::{Poller, Shape};
+use crate::ready::Ready;
+use crate::seam::os::{Worker, spawn, yield_now};
+use crate::seam::{Arc, OnceLock, Ordering, Os, Primitives};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A thread that polls a poller until this is dropped.
+#[derive(Debug)]
+pub struct Driver {
+    poller: Poller<Os>,
+    stop: Arc<Stop>,
+    thread: Option<Worker>,
+}
+
+type Stop = <Os as Primitives>::AtomicU32;
+
+impl Poller<Os> {
+    /// A poller with an event queue of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot make an event queue, for example because the table of descriptors
+    /// is full.
+    pub fn new() -> io::Result<Self> {
+        Poller::on(Os, Shape::default())
+    }
+
+    /// The poller of the process. Made on first use, together with the thread that drives it;
+    /// both live as long as the process.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no event queue or no thread for it. The next call tries again.
+    pub fn global() -> io::Result<&'static Poller<Os>> {
+        static GLOBAL: OnceLock<(Poller<Os>, Driver)> = OnceLock::new();
+        if let Some((poller, _driver)) = GLOBAL.get() {
+            return Ok(poller);
+        }
+        let poller = Poller::new()?;
+        let driver = poller.drive()?;
+        // Of several first users one wins; what the others made goes away again.
+        let (poller, _driver) = GLOBAL.get_or_init(|| (poller, driver));
+        Ok(poller)
+    }
+
+    /// Starts a thread that polls and wakes until the [`Driver`] is dropped. Several drivers of
+    /// one poller are allowed.
+    ///
+    /// A waker that panics does not end the driver. An event queue that is not usable any more
+    /// (foreign code closed its descriptor) does: all descriptors of the poller are closed then,
+    /// so that every wait ends with an error.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub fn drive(&self) -> io::Result<Driver> {
+        let stop = Arc::new(Stop::new(0));
+        let (poller, seen) = (self.clone(), Arc::clone(&stop));
+        let thread = spawn("netpoller-driver", move || drive(&poller, &seen))?;
+        Ok(Driver { poller: self.clone(), stop, thread: Some(thread) })
+    }
+}
+
+fn drive(poller: &Poller<Os>, stop: &Stop) {
+    let mut ready = Ready::new();
+    // Acquire: pairs with the store in `Driver::drop`. That the store is seen by the driver it is
+    // meant for follows from NP-BREAK-4: the break comes after it.
+    while stop.load(Ordering::Acquire) == 0 {
+        let polled = poller.poll(&mut ready, None);
+        // A waker that panics is its owner's misfortune: the panic hook has reported it, the
+        // other wakers were woken (NP-WAKE-2), and all other tasks still need this thread.
+        let _reported = catch_unwind(AssertUnwindSafe(|| ready.wake_all()));
+        match polled {
+            Ok(_) => {}
+            // A foreign event: reported to whoever polls by hand; here it must not end service.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            // The event queue is not usable any more: nobody will ever be woken by it, so
+            // nobody may go on waiting.
+            Err(_) => return poller.close_all(),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Release: pairs with the load in `drive`.
+        self.stop.store(1, Ordering::Release);
+        let Some(thread) = self.thread.take() else { return };
+        if thread.is_current() {
+            return; // dropped by a waker that this very thread runs: it ends after that
+        }
+        // A break gets one polling thread out, not a chosen one: break until it was this one.
+        while !thread.is_finished() {
+            if self.poller.wake().is_err() {
+                return; // the queue is not usable, and the thread has ended because of that
+            }
+            yield_now();
+        }
+        // If it panicked, it said so on its own; a destructor is no place to say it again.
+        let _ended = thread.join();
+    }
+}

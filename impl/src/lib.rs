@@ -1,0 +1,96 @@
+//! A network poller with the semantics of Go's runtime netpoller, model-checked from the very
+//! lines that ship.
+//!
+//! A [`Poller`] owns an event queue of the kernel. A descriptor that is
+//! [registered](Poller::register) becomes a [`Source`]: read and write it in the async style
+//! (`async_read`, `async_write`) or in the blocking style (`std::io::{Read, Write}` on `&Source`), or wait
+//! for readiness yourself with a [`Waiter`]. Somebody drives the poller: a thread of yours that
+//! calls [`Poller::poll`], or a [`Driver`].
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let poller = netpoller::Poller::new()?;
+//! let driver = poller.drive()?; // a thread that polls until it is dropped
+//! let (a, b) = poller.stream_pair()?;
+//!
+//! let echo = std::thread::spawn(move || -> std::io::Result<()> {
+//!     let mut byte = [0];
+//!     (&b).read_exact(&mut byte)?; // parks this thread until the byte is there
+//!     (&b).write_all(&byte)
+//! });
+//! (&a).write_all(b"x")?;
+//! let mut byte = [0];
+//! (&a).read_exact(&mut byte)?;
+//! assert_eq!(&byte, b"x");
+//! echo.join().expect("the echo thread panicked")?;
+//! # drop(driver);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! * **No lost wakeup.** A task that waits is woken by readiness, by a close of its descriptor,
+//!   whatever the order of park, edge and close.
+//! * **No stale event.** An event that was harvested for a descriptor that has been closed since
+//!   never touches the descriptor that uses its place now.
+//! * **No lost break.** [`Poller::wake`] gets at least one blocked thread out of `poll`, however
+//!   many breaks and polls race.
+//! * Nothing is allocated in a wait, a wake, a poll or a break once a thread has warmed up.
+//!
+//! # What does not
+//!
+//! * Readiness is a hint: a wait may end although the system call then says EAGAIN.
+//! * Which of several polling threads returns because of a break is not defined.
+//! * Fairness between descriptors is the kernel's order of reports, nothing more.
+//! * In a forked child the poller must not be used: it shares the event queue with its parent.
+//!
+//! # Platform
+//!
+//! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics.
+
+#![deny(unsafe_code)]
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("netpoller needs 64-bit atomics");
+
+#[doc(hidden)]
+pub mod desc;
+mod driver;
+#[doc(hidden)]
+pub mod error;
+mod io;
+#[doc(hidden)]
+pub mod observe;
+#[doc(hidden)]
+pub mod poller;
+#[doc(hidden)]
+pub mod ready;
+#[doc(hidden)]
+pub mod seam;
+mod slab;
+mod slot;
+#[doc(hidden)]
+pub mod source;
+mod sys;
+
+pub use driver::Driver;
+pub use error::Reason;
+pub use netpoller_spec::Mode;
+pub use seam::{HowToShut, Os};
+
+/// A poller on the real kernel. See [`poller::Poller`] for its methods.
+pub type Poller = poller::Poller<Os>;
+/// The buffer of a poll on the real kernel. See [`ready::Ready`] for its methods.
+pub type Ready = ready::Ready<Os>;
+/// A registered descriptor of the real kernel. See [`source::Source`] for its methods.
+pub type Source = source::Source<Os>;
+/// The right to wait in one direction of a [`Source`]. See [`source::Waiter`] for its methods.
+pub type Waiter<'a> = source::Waiter<'a, Os>;
+/// Why a descriptor could not be registered. See [`poller::RegisterError`] for its methods.
+pub type RegisterError = poller::RegisterError<Os>;
+
+// A slab entry with its pollDesc: two cache lines.
+const _: () = assert!(core::mem::size_of::<desc::Desc<Os>>() <= 128);

@@ -1,0 +1,458 @@
+//! The poller: one event queue of the kernel, the descriptors registered with it, and the break.
+//!
+//! # State
+//!
+//! * `queue`: the kernel's event queue and the break token in it.
+//! * `slab`: the descriptors. An event names one by index and generation ([`Token`]).
+//! * `flag`: whether a break is on its way (`netpoller_spec::wake`, Go's `netpollWakeSig`).
+//!
+//! # The way of an event
+//!
+//! [`poll`](Poller::poll) waits in the kernel and takes a batch. For each event it first
+//! publishes what the event says about the descriptor as a whole; then comes one fence; then the
+//! slots are notified and the wakers collected (NP-EDGE-2, NP-EDGE-3). Waking happens after that
+//! and outside all locks ([`Ready`]).
+//!
+//! # The handshake of the break (NP-BREAK-4)
+//!
+//! ```text
+//! breaker:  publish the work ; fence ; read flag (and write nothing if it is set)
+//! poller:   drain the token ; swap flag to clear ; fence ; look at the work
+//! ```
+//!
+//! Store buffering once more: a breaker that finds the flag still set must be able to rely on
+//! the poller that is about to clear it to see the work. And the token is drained *before* the
+//! flag is cleared (NP-BREAK-2): the other way round, a breaker in between posts a token that
+//! the drain takes along, and the flag stays set over an empty queue: every later break is lost.
+//!
+//! Out of scope: which thread polls and until when (that is the user's), deadlines.
+
+use crate::desc::{Desc, Incarnation, Peek, Wakers, wake};
+use crate::observe::{Place, Step};
+use crate::ready::Ready;
+use crate::seam::{
+    Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, RegisterFault, SetChange, System, Timeout,
+};
+use crate::slab::Slab;
+use crate::source::Source;
+use core::task::Waker;
+use core::time::Duration;
+use netpoller_spec::events::report;
+use netpoller_spec::token::{Generation, Named, Token};
+use netpoller_spec::wake::{Flag, Harvested, Request, harvested, request};
+use std::io;
+
+/// The descriptors and the event queue they are registered with.
+///
+/// A clone is another handle to the same poller. The poller lives until the last handle and the
+/// last [`Source`] are gone. Any number of threads may poll, register and wake at once.
+pub struct Poller<S: System> {
+    pub(crate) shared: Arc<Shared<S>>,
+}
+
+pub(crate) struct Shared<S: System> {
+    pub(crate) system: S,
+    pub(crate) queue: <S::Kernel as Kernel>::Queue,
+    pub(crate) slab: Slab<S>,
+    flag: S::AtomicU32,
+}
+
+/// Sizes that a model shrinks to reach the edges.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Entries in the first segment of the slab, rounded up to a power of two.
+    pub first_segment: u32,
+    /// The generation of entries that were never used.
+    pub first_generation: Generation,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape { first_segment: 64, first_generation: Generation::FIRST }
+    }
+}
+
+impl<S: System> Poller<S> {
+    /// A poller on this system.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot make an event queue, for example because the table of descriptors
+    /// is full.
+    pub fn on(system: S, shape: Shape) -> io::Result<Self> {
+        let queue = system.kernel().queue()?;
+        let shared = Shared {
+            queue,
+            slab: Slab::new(shape.first_segment, shape.first_generation),
+            flag: S::AtomicU32::new(Flag::Clear.bits()),
+            system,
+        };
+        Ok(Poller { shared: Arc::new(shared) })
+    }
+
+    /// Registers a descriptor, for both directions, until the [`Source`] is dropped.
+    ///
+    /// What is true of the descriptor already is reported by the next poll (NP-EDGE-1). The
+    /// descriptor should be non-blocking: on a blocking one a read that finds nothing blocks the
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// The error gives the descriptor back. Its kind is `Unsupported` for a descriptor that has
+    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)), and that of
+    /// the errno otherwise.
+    pub fn register(&self, fd: <S::Kernel as Kernel>::Fd) -> Result<Source<S>, RegisterError<S>> {
+        let index = match self.shared.slab.allocate() {
+            Ok(index) => index,
+            Err(error) => return Err(RegisterError { error, fd }),
+        };
+        let desc = self.desc(index);
+        let generation = desc.generation();
+        let token = Token::entry(index, generation);
+        let Shared { system, queue, .. } = &*self.shared;
+        match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
+            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Place { index, generation })),
+            Ok(Err(error)) => {
+                let undone = system.kernel().remove(queue, &fd);
+                wake(self.retire_or_release(index, desc, generation));
+                Err(RegisterError { error: undone.err().unwrap_or(error), fd })
+            }
+            Err(fault) => {
+                wake(self.retire_or_release(index, desc, generation));
+                Err(RegisterError { error: explain(fault, &fd), fd })
+            }
+        }
+    }
+
+    /// Waits until something is ready, the timeout is over or a break arrives; applies what the
+    /// kernel reported, and puts the wakers into `ready`.
+    ///
+    /// `timeout`: `None` waits without end; zero does not wait. Returns the number of wakers in
+    /// `ready`, which may be 0 without the timeout being over: because of a break
+    /// ([`Ready::broken`]) or because the events concerned nobody who waits. Never returns 0
+    /// *early* for any other reason: a signal does not end the wait.
+    ///
+    /// What is in `ready` already is woken first.
+    ///
+    /// # Errors
+    ///
+    /// When the event queue is not usable (for example, foreign code closed its descriptor), and
+    /// of kind `InvalidData` when an event arrived that no registration of this poller explains
+    /// (foreign code added to the queue); the other events of the batch were applied.
+    pub fn poll(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<usize> {
+        ready.wake_all();
+        ready.broken = false;
+        ready.stale = 0;
+        let blocking = timeout != Some(Duration::ZERO);
+        self.wait(ready, timeout)?;
+        let Ready { batch, wakers, broken, stale } = ready;
+        let events = (0..batch.len()).map(|place| batch.get(place));
+        let foreign = self.harvest(events, &mut Harvest { wakers, broken, stale });
+        // NP-BREAK-3: a poll that may not block leaves the break to one that does.
+        if ready.broken && harvested(blocking) == Harvested::DrainThenClear {
+            self.take_break()?;
+        } else {
+            ready.broken = false;
+        }
+        match foreign {
+            None => Ok(ready.wakers.len()),
+            Some(event) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "the event queue reported {:?} for {:#018x}, which this poller did not register",
+                    event.bits,
+                    event.token.bits()
+                ),
+            )),
+        }
+    }
+
+    /// Breaks: makes at least one thread that blocks in [`poll`](Poller::poll), or is about to,
+    /// return. Not a chosen one, and not all of them.
+    ///
+    /// What the caller wrote before is seen by whoever returns because of this break. Costs one
+    /// system call, or none while an earlier break is still on its way (NP-BREAK-1).
+    ///
+    /// # Errors
+    ///
+    /// When the token cannot be put into the event queue.
+    pub fn wake(&self) -> io::Result<()> {
+        let flag = &self.shared.flag;
+        // NP-BREAK-4, the breaker's side: between the work that the caller published and the look
+        // at the flag. Pairs with the fence in `take_break`.
+        S::fence(Ordering::SeqCst);
+        // Relaxed: the fence orders it; nothing is read that hangs on the value.
+        match request(Flag::from_bits(flag.load(Ordering::Relaxed))) {
+            Request::Suppress => return Ok(()),
+            Request::Post => {}
+        }
+        // AcqRel: release for the poller's swap in `take_break`. A failure means that another
+        // breaker was quicker: its token stands for this break too.
+        let (clear, set) = (Flag::Clear.bits(), Flag::Set.bits());
+        if flag.compare_exchange(clear, set, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Ok(());
+        }
+        self.shared.system.observe(&Step::Break { before: false, after: true });
+        let posted = self.shared.system.kernel().post(&self.shared.queue);
+        if posted.is_err() {
+            self.clear_flag(); // or every later break would be suppressed
+        }
+        posted
+    }
+
+    /// Waits in the kernel; a signal does not end it (NP-EDGE-4).
+    fn wait(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<()> {
+        let Shared { system, queue, .. } = &*self.shared;
+        let mut until: Option<Instant> = None;
+        let mut left = timeout;
+        loop {
+            let timeout = match left {
+                None => Timeout::Never,
+                Some(Duration::ZERO) => Timeout::Zero,
+                Some(left) => Timeout::After(left),
+            };
+            if let Timeout::After(left) = timeout {
+                until = until.or_else(|| Some(system.now().saturating_add(left)));
+            }
+            match system.kernel().wait(queue, &mut ready.batch, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    // Go #20400 and others: with what is left of the time, not all of it again.
+                    left = until.map(|until| until.since(system.now())).or(left);
+                }
+                Err(error) => return Err(named(error, "waiting on the event queue")),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Applies a batch. Returns an event that nobody registered, if there was one.
+    fn harvest(
+        &self,
+        events: impl Iterator<Item = Event> + Clone,
+        report_to: &mut Harvest<'_>,
+    ) -> Option<Event> {
+        let mut foreign = None;
+        for event in events.clone() {
+            match self.addressee(event.token) {
+                Addressee::Entry(incarnation) => incarnation.publish_report(report(event.bits)),
+                Addressee::Break => *report_to.broken = true,
+                Addressee::Nobody => foreign = Some(event),
+            }
+        }
+        // NP-EDGE-3, the poller's side: between the edges (the kernel's, and the bits just
+        // published) and the look at the slots. One fence serves the batch. Pairs with the fence
+        // after a consume in `slot`.
+        S::fence(Ordering::SeqCst);
+        for event in events {
+            let Addressee::Entry(incarnation) = self.addressee(event.token) else { continue };
+            // A hint for the counter only; NP-GEN-1 is kept by the slots themselves.
+            *report_to.stale += usize::from(incarnation.stale());
+            let wakers = incarnation.notify(report(event.bits));
+            report_to.wakers.extend(wakers.into_iter().flatten());
+        }
+        foreign
+    }
+
+    /// Takes the break that was harvested (NP-BREAK-2): drain, then clear, then fence.
+    fn take_break(&self) -> io::Result<()> {
+        let drained = self.shared.system.kernel().drain(&self.shared.queue);
+        self.clear_flag();
+        // NP-BREAK-4, the poller's side: before whoever polls looks at the work. Pairs with the
+        // fence in `wake`.
+        S::fence(Ordering::SeqCst);
+        drained.map_err(|error| named(error, "draining the break"))
+    }
+
+    fn clear_flag(&self) {
+        // A swap, not a store: as a read-modify-write it reads the flag of the newest breaker and,
+        // by acquire, sees the work that breaker published (AcqRel; the release half is for
+        // the next breaker's compare-exchange).
+        let before = self.shared.flag.swap(Flag::Clear.bits(), Ordering::AcqRel);
+        let before = Flag::from_bits(before) == Flag::Set;
+        self.shared.system.observe(&Step::Break { before, after: false });
+    }
+
+    fn addressee(&self, token: Token) -> Addressee<'_, S> {
+        match token.named() {
+            Named::Break => Addressee::Break,
+            Named::Foreign => Addressee::Nobody,
+            Named::Entry(index, generation) => match self.shared.slab.get(index) {
+                None => Addressee::Nobody,
+                Some(desc) => {
+                    let place = Place { index, generation };
+                    Addressee::Entry(Incarnation { system: &self.shared.system, desc, place })
+                }
+            },
+        }
+    }
+
+    pub(crate) fn desc(&self, index: u32) -> &Desc<S> {
+        self.shared.slab.get(index).expect("an index that was handed out has an entry")
+    }
+
+    /// Gives an index back, in its next generation, or retires it (NP-GEN-3). The wakers are the
+    /// caller's to wake.
+    #[must_use = "the wakers have to be woken"]
+    pub(crate) fn retire_or_release(
+        &self,
+        index: u32,
+        desc: &Desc<S>,
+        generation: Generation,
+    ) -> Wakers {
+        let Some(next) = generation.next() else { return [None, None] };
+        let place = Place { index, generation };
+        let incarnation = Incarnation { system: &self.shared.system, desc, place };
+        let wakers = incarnation.free(next);
+        self.shared.slab.release(index);
+        wakers
+    }
+
+    /// Ends every wait on every descriptor, now and to come, as [`Source::close`] does for one.
+    pub(crate) fn close_all(&self) {
+        for (index, desc) in self.shared.slab.entries() {
+            let place = Place { index, generation: desc.generation() };
+            let incarnation = Incarnation { system: &self.shared.system, desc, place };
+            incarnation.close().into_iter().for_each(wake);
+        }
+    }
+
+    /// Makes a change of the set known to a thread that blocks on the old one.
+    pub(crate) fn take_note(&self, change: SetChange) -> io::Result<()> {
+        match change {
+            SetChange::InForce => Ok(()),
+            SetChange::NeedsBreak => self.wake(),
+        }
+    }
+
+    /// What all entries of the slab hold, and the flag of the break. For diagnostics and oracles.
+    #[doc(hidden)]
+    pub fn peek(&self) -> (Vec<(u32, Peek)>, Flag) {
+        let entries = self.shared.slab.entries().map(|(index, desc)| (index, desc.peek()));
+        (entries.collect(), Flag::from_bits(self.shared.flag.peek()))
+    }
+
+    /// The event queue, for oracles.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn queue(&self) -> &<S::Kernel as Kernel>::Queue {
+        &self.shared.queue
+    }
+
+    /// The system, for oracles.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn system(&self) -> &S {
+        &self.shared.system
+    }
+
+    /// Applies events as if the kernel had reported them: how a model delivers an edge that it
+    /// harvested long ago. Wakes whom they wake.
+    #[doc(hidden)]
+    pub fn deliver(&self, events: &[Event]) {
+        let (mut wakers, mut broken, mut stale) = (Vec::new(), false, 0);
+        let mut harvest = Harvest { wakers: &mut wakers, broken: &mut broken, stale: &mut stale };
+        self.harvest(events.iter().copied(), &mut harvest);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The incarnation that a token names, over or not: how a model acts through a stale handle.
+    ///
+    /// # Panics
+    ///
+    /// When the token names no entry of this poller.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn incarnation(&self, token: Token) -> Incarnation<'_, S> {
+        match self.addressee(token) {
+            Addressee::Entry(incarnation) => incarnation,
+            Addressee::Break | Addressee::Nobody => panic!("{token:?} names no entry"),
+        }
+    }
+}
+
+/// Whom an event is for.
+enum Addressee<'a, S: System> {
+    Entry(Incarnation<'a, S>),
+    Break,
+    Nobody,
+}
+
+impl<S: System> Incarnation<'_, S> {
+    fn stale(&self) -> bool {
+        self.desc.generation() != self.place.generation
+    }
+}
+
+/// Where a harvest puts what it finds.
+struct Harvest<'a> {
+    wakers: &'a mut Vec<Waker>,
+    broken: &'a mut bool,
+    stale: &'a mut usize,
+}
+
+/// The same error, saying what was being done.
+fn named(error: io::Error, doing: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{doing}: {error}"))
+}
+
+fn explain(fault: RegisterFault, fd: &impl core::fmt::Debug) -> io::Error {
+    match fault {
+        RegisterFault::NotPollable(error) => io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("{fd:?} has no readiness to wait for, as a regular file has none: {error}"),
+        ),
+        RegisterFault::Failed(error) => named(error, &format!("registering {fd:?}")),
+    }
+}
+
+/// A descriptor that could not be registered, and why. Gives the descriptor back.
+pub struct RegisterError<S: System> {
+    error: io::Error,
+    fd: <S::Kernel as Kernel>::Fd,
+}
+
+impl<S: System> RegisterError<S> {
+    /// Why.
+    #[must_use]
+    pub fn error(&self) -> &io::Error {
+        &self.error
+    }
+
+    /// The error and the descriptor.
+    #[must_use]
+    pub fn into_parts(self) -> (io::Error, <S::Kernel as Kernel>::Fd) {
+        (self.error, self.fd)
+    }
+}
+
+impl<S: System> From<RegisterError<S>> for io::Error {
+    fn from(failed: RegisterError<S>) -> io::Error {
+        failed.error
+    }
+}
+
+impl<S: System> core::fmt::Debug for RegisterError<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RegisterError").field("error", &self.error).field("fd", &self.fd).finish()
+    }
+}
+
+impl<S: System> core::fmt::Display for RegisterError<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.error)
+    }
+}
+
+impl<S: System> std::error::Error for RegisterError<S> {}
+
+impl<S: System> Clone for Poller<S> {
+    fn clone(&self) -> Self {
+        Poller { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: System> core::fmt::Debug for Poller<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Poller").field("queue", &self.shared.queue).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,291 @@
+//! What the poller and its I/O types ask of a kernel.
+//!
+//! There are two implementers today, Linux with epoll ([`Os`](super::Os)) and the simulated
+//! kernel of `netpoller-models`, and the trait is cut so that a level-triggered backend such as
+//! poll(2) fits: such a backend is told by [`arm`](Kernel::arm) that somebody is about to wait
+//! in one direction, reports once, and has to be armed again; and it answers
+//! [`SetChange::NeedsBreak`] where a thread that blocks in it would not notice the change.
+//! `impl/tests/level_triggered.rs` compiles the poller on one.
+//!
+//! Objects are created non-blocking and close-on-exec. Every call maps to one system call
+//! (creation may take a few) and is passed through: no retry on EINTR, no policy.
+
+use core::fmt::Debug;
+use core::time::Duration;
+use netpoller_spec::Mode;
+use netpoller_spec::events::Bits;
+use netpoller_spec::token::Token;
+use std::io;
+use std::path::PathBuf;
+
+/// A kernel: descriptors, what can be done with them, and the event queue that reports on them.
+pub trait Kernel: Debug + Send + Sync + 'static {
+    /// An open descriptor. The value owns the number: it is closed by [`close`](Kernel::close),
+    /// or when the value is dropped.
+    type Fd: Debug + Send + Sync;
+    /// An event queue together with its break.
+    type Queue: Debug + Send + Sync;
+    /// A buffer of harvested events, used again and again.
+    type Batch: Batch;
+
+    /// A pipe: the end to read from, the end to write to.
+    ///
+    /// # Errors
+    ///
+    /// Those of pipe(2), for example an exhausted table of descriptors.
+    fn pipe(&self) -> io::Result<(Self::Fd, Self::Fd)>;
+
+    /// Two connected Unix sockets.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2).
+    fn socket_pair(&self, kind: Kind) -> io::Result<(Self::Fd, Self::Fd)>;
+
+    /// A socket of the family of `address`, not bound and not connected.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2).
+    fn socket(&self, address: &Address, kind: Kind) -> io::Result<Self::Fd>;
+
+    /// Gives the socket a local address.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2).
+    fn bind(&self, fd: &Self::Fd, address: &Address) -> io::Result<()>;
+
+    /// Makes the socket accept connections.
+    ///
+    /// # Errors
+    ///
+    /// Those of listen(2).
+    fn listen(&self, fd: &Self::Fd, backlog: u32) -> io::Result<()>;
+
+    /// Begins to connect. A connection that is under way is reported as an error with
+    /// `EINPROGRESS`; it is over when the descriptor becomes writable.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2).
+    fn connect(&self, fd: &Self::Fd, address: &Address) -> io::Result<()>;
+
+    /// Takes the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2).
+    fn accept(&self, fd: &Self::Fd) -> io::Result<Self::Fd>;
+
+    /// Takes the pending error of a socket, `SO_ERROR`.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2); the error that was pending is in `Ok`.
+    fn take_error(&self, fd: &Self::Fd) -> io::Result<Option<io::Error>>;
+
+    /// The local address of a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    fn local_address(&self, fd: &Self::Fd) -> io::Result<Address>;
+
+    /// The address of the peer; an error while there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2).
+    fn peer_address(&self, fd: &Self::Fd) -> io::Result<Address>;
+
+    /// Shuts one direction of a connection, or both.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2).
+    fn shutdown(&self, fd: &Self::Fd, how: HowToShut) -> io::Result<()>;
+
+    /// Reads; 0 is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2); [`io::ErrorKind::WouldBlock`] when there is nothing.
+    fn read(&self, fd: &Self::Fd, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes as much as there is room for. Never raises SIGPIPE on a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2); [`io::ErrorKind::WouldBlock`] when there is no room.
+    fn write(&self, fd: &Self::Fd, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Another number for the same open file description.
+    ///
+    /// # Errors
+    ///
+    /// Those of dup(2).
+    fn dup(&self, fd: &Self::Fd) -> io::Result<Self::Fd>;
+
+    /// Gives the number back. It is gone afterwards, whatever the result: EINTR is not retried.
+    ///
+    /// # Errors
+    ///
+    /// Those of close(2).
+    fn close(&self, fd: Self::Fd) -> io::Result<()>;
+
+    /// An event queue with its break, which is registered under [`Token::BREAK`] and is reported
+    /// for as long as a token is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_create(2) and eventfd(2).
+    fn queue(&self) -> io::Result<Self::Queue>;
+
+    /// Registers a descriptor for both directions. What is true of it already is reported.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterFault`] tells a descriptor that cannot be polled from other failures.
+    fn add(
+        &self,
+        queue: &Self::Queue,
+        fd: &Self::Fd,
+        token: Token,
+    ) -> Result<SetChange, RegisterFault>;
+
+    /// Ends a registration. Events harvested before may still be under way.
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_ctl(2).
+    fn remove(&self, queue: &Self::Queue, fd: &Self::Fd) -> io::Result<SetChange>;
+
+    /// Somebody is about to wait for `mode`. An edge-triggered backend has nothing to do; a
+    /// level-triggered one reports that direction once and then falls silent until it is armed
+    /// again. Called after the error check and before the task parks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend.
+    fn arm(
+        &self,
+        queue: &Self::Queue,
+        fd: &Self::Fd,
+        token: Token,
+        mode: Mode,
+    ) -> io::Result<SetChange>;
+
+    /// Waits for events and puts them into `batch`, which is emptied first. Returns early only
+    /// with an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_wait(2), [`io::ErrorKind::Interrupted`] among them.
+    fn wait(
+        &self,
+        queue: &Self::Queue,
+        batch: &mut Self::Batch,
+        timeout: Timeout,
+    ) -> io::Result<()>;
+
+    /// Puts a break token into the queue. Tokens may merge; putting one where the counter is
+    /// full succeeds.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2) on an eventfd.
+    fn post(&self, queue: &Self::Queue) -> io::Result<()>;
+
+    /// Takes all break tokens out of the queue. Finding none is not an error: another poller was
+    /// quicker.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2) on an eventfd.
+    fn drain(&self, queue: &Self::Queue) -> io::Result<()>;
+}
+
+/// A buffer of harvested events.
+pub trait Batch: Debug + Send {
+    /// A buffer for this many events, at least 1.
+    fn with_capacity(events: usize) -> Self;
+    /// How many were harvested.
+    fn len(&self) -> usize;
+    /// Whether none was.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The event at a place below [`len`](Batch::len).
+    fn get(&self, place: usize) -> Event;
+}
+
+/// One harvested event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What the registration was named.
+    pub token: Token,
+    /// What is true of the descriptor.
+    pub bits: Bits,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// Not at all.
+    Zero,
+    /// This long at least; more than zero.
+    After(Duration),
+    /// Until there is an event.
+    Never,
+}
+
+/// Whether a thread that blocks in the kernel takes note of a change of the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetChange {
+    /// The kernel holds the set: the change is in force.
+    InForce,
+    /// A blocked thread waits on the old set and has to be broken out of its wait.
+    NeedsBreak,
+}
+
+/// Why a descriptor could not be registered.
+#[derive(Debug)]
+pub enum RegisterFault {
+    /// Its kind has no readiness: a regular file, a directory (EPERM from epoll).
+    NotPollable(io::Error),
+    /// Anything else: the number is not open, it is registered already, memory or the limit on
+    /// registrations is exhausted.
+    Failed(io::Error),
+}
+
+/// Kinds of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A stream of bytes.
+    Stream,
+    /// Messages, each sent and received whole.
+    Datagram,
+}
+
+/// Which direction of a connection to shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HowToShut {
+    /// No more reading.
+    Read,
+    /// No more writing: the peer reads the end of the stream.
+    Write,
+    /// Neither.
+    Both,
+}
+
+/// An address of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IPv4 or IPv6 address and port.
+    Inet(core::net::SocketAddr),
+    /// A path in the file system.
+    Unix(PathBuf),
+    /// A Unix socket without a name.
+    Unnamed,
+}

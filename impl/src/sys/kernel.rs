@@ -1,0 +1,136 @@
+//! [`Epoll`]: Linux as the kernel of the poller.
+//!
+//! A table of contents: each method of the seam's [`Kernel`] names the function of this module
+//! that makes its system call. Nothing is decided here but two facts about epoll: the kernel
+//! holds the set, so every change of it is in force at once, and edges need no arming.
+
+use super::{Descriptor, EventQueue, Harvest, epoll, fd, socket};
+use crate::seam::{
+    Address, Batch, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
+};
+use netpoller_spec::Mode;
+use netpoller_spec::token::Token;
+use std::io;
+
+/// Linux, with epoll as its event queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epoll;
+
+impl Kernel for Epoll {
+    type Fd = Descriptor;
+    type Queue = EventQueue;
+    type Batch = Harvest;
+
+    fn pipe(&self) -> io::Result<(Descriptor, Descriptor)> {
+        fd::pipe()
+    }
+
+    fn socket_pair(&self, kind: Kind) -> io::Result<(Descriptor, Descriptor)> {
+        socket::pair(kind)
+    }
+
+    fn socket(&self, address: &Address, kind: Kind) -> io::Result<Descriptor> {
+        socket::socket(address, kind)
+    }
+
+    fn bind(&self, fd: &Descriptor, address: &Address) -> io::Result<()> {
+        socket::bind(fd, address)
+    }
+
+    fn listen(&self, fd: &Descriptor, backlog: u32) -> io::Result<()> {
+        socket::listen(fd, backlog)
+    }
+
+    fn connect(&self, fd: &Descriptor, address: &Address) -> io::Result<()> {
+        socket::connect(fd, address)
+    }
+
+    fn accept(&self, fd: &Descriptor) -> io::Result<Descriptor> {
+        socket::accept(fd)
+    }
+
+    fn take_error(&self, fd: &Descriptor) -> io::Result<Option<io::Error>> {
+        socket::take_error(fd)
+    }
+
+    fn local_address(&self, fd: &Descriptor) -> io::Result<Address> {
+        socket::local_address(fd)
+    }
+
+    fn peer_address(&self, fd: &Descriptor) -> io::Result<Address> {
+        socket::peer_address(fd)
+    }
+
+    fn shutdown(&self, fd: &Descriptor, how: HowToShut) -> io::Result<()> {
+        socket::shutdown(fd, how)
+    }
+
+    #[inline]
+    fn read(&self, fd: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+        fd::read(fd, buffer)
+    }
+
+    #[inline]
+    fn write(&self, fd: &Descriptor, bytes: &[u8]) -> io::Result<usize> {
+        fd::write(fd, bytes)
+    }
+
+    fn dup(&self, fd: &Descriptor) -> io::Result<Descriptor> {
+        fd::dup(fd)
+    }
+
+    fn close(&self, fd: Descriptor) -> io::Result<()> {
+        fd::close(fd)
+    }
+
+    fn queue(&self) -> io::Result<EventQueue> {
+        epoll::queue()
+    }
+
+    fn add(
+        &self,
+        queue: &EventQueue,
+        fd: &Descriptor,
+        token: Token,
+    ) -> Result<SetChange, RegisterFault> {
+        epoll::add(queue, fd.raw(), token).map(|()| SetChange::InForce)
+    }
+
+    fn remove(&self, queue: &EventQueue, fd: &Descriptor) -> io::Result<SetChange> {
+        epoll::remove(queue, fd.raw()).map(|()| SetChange::InForce)
+    }
+
+    #[inline]
+    fn arm(&self, _: &EventQueue, _: &Descriptor, _: Token, _: Mode) -> io::Result<SetChange> {
+        Ok(SetChange::InForce)
+    }
+
+    #[inline]
+    fn wait(&self, queue: &EventQueue, batch: &mut Harvest, timeout: Timeout) -> io::Result<()> {
+        epoll::wait(queue, batch, timeout)
+    }
+
+    fn post(&self, queue: &EventQueue) -> io::Result<()> {
+        epoll::post(queue)
+    }
+
+    fn drain(&self, queue: &EventQueue) -> io::Result<()> {
+        epoll::drain(queue)
+    }
+}
+
+impl Batch for Harvest {
+    fn with_capacity(events: usize) -> Harvest {
+        Harvest::new(events)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.count()
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> Event {
+        self.event(place)
+    }
+}

@@ -1,0 +1,85 @@
+//! Linux: the system calls, and the kernel of the poller made of them.
+//!
+//! This is the only module that calls into C, and the only one where `unsafe` is allowed. Each
+//! file takes one kind of object:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`fd`] | [`Descriptor`]: a number that is owned; pipe, dup, read, write, close |
+//! | [`address`] | socket addresses to the bytes of the kernel and back; safe code only |
+//! | [`socket`] | what can be done with sockets only |
+//! | [`epoll`] | the event queue: the epoll, its eventfd, waiting with a timeout |
+//! | [`kernel`] | [`Epoll`], the instance of the seam's `Kernel`, which calls all of these |
+//!
+//! # Errors
+//!
+//! Calls that move bytes or concern one socket hand on the bare error number, so that
+//! [`io::Error::raw_os_error`] and the kinds are those of the manual pages and the path that
+//! ends in EAGAIN allocates nothing. Calls on the event queue fail only when something is wrong
+//! with the program or the limits of the process. Their errors say which call failed on which
+//! number ([`Failure`]), keep the kind, and hold the bare error as their source.
+//!
+//! # Out of scope
+//!
+//! Policy: what to retry, which error ends a connection, who waits. Nothing here blocks but
+//! [`epoll::wait`], because every descriptor that is created here is non-blocking.
+
+#![allow(unsafe_code)]
+
+mod address;
+mod epoll;
+mod fd;
+mod kernel;
+mod socket;
+
+pub use epoll::{EventQueue, Harvest};
+pub use fd::Descriptor;
+pub use kernel::Epoll;
+
+use std::io;
+use std::os::fd::RawFd;
+
+/// What a system call returned as a result: -1 is the error in `errno`, all else is the value.
+trait Returned: Copy {
+    fn or_errno(self) -> io::Result<Self>;
+}
+
+macro_rules! returned {
+    ($($number:ty),*) => {$(
+        impl Returned for $number {
+            #[inline]
+            fn or_errno(self) -> io::Result<Self> {
+                if self == -1 { Err(io::Error::last_os_error()) } else { Ok(self) }
+            }
+        }
+    )*};
+}
+
+returned!(i32, i64, isize);
+
+/// Why a call on the event queue failed: the call, the number it was made on, and the error.
+#[derive(Debug)]
+struct Failure {
+    call: &'static str,
+    fd: RawFd,
+    source: io::Error,
+}
+
+impl Failure {
+    /// The error of `call` on `fd`, with the kind of `source` and a text that names all three.
+    fn of(call: &'static str, fd: RawFd, source: io::Error) -> io::Error {
+        io::Error::new(source.kind(), Failure { call, fd, source })
+    }
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} on descriptor {}: {}", self.call, self.fd, self.source)
+    }
+}
+
+impl core::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

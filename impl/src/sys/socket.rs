@@ -1,0 +1,125 @@
+//! What can be done with sockets only.
+//!
+//! One system call per function. Sockets are made non-blocking and close-on-exec by the call
+//! that makes them, so there is no moment at which a fork in another thread could inherit one.
+//!
+//! Out of scope: options other than the pending error. A listener is bound without
+//! `SO_REUSEADDR`, since that is a decision of whoever binds.
+
+use super::address::{self, Raw};
+use super::{Descriptor, Returned, fd};
+use crate::seam::{Address, HowToShut, Kind};
+use core::mem::size_of;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+const FLAGS: libc::c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+
+fn number(kind: Kind) -> libc::c_int {
+    match kind {
+        Kind::Stream => libc::SOCK_STREAM,
+        Kind::Datagram => libc::SOCK_DGRAM,
+    }
+}
+
+pub(super) fn pair(kind: Kind) -> io::Result<(Descriptor, Descriptor)> {
+    let mut ends = [-1; 2];
+    let domain = libc::AF_UNIX;
+    // SAFETY: `ends` has room for the two numbers that socketpair writes.
+    unsafe { libc::socketpair(domain, number(kind) | FLAGS, 0, ends.as_mut_ptr()) }.or_errno()?;
+    // SAFETY: socketpair succeeded, so this is a new number and nobody else has it.
+    let one = unsafe { fd::own(ends[0]) };
+    // SAFETY: as for the first end.
+    let other = unsafe { fd::own(ends[1]) };
+    Ok((Descriptor::socket(one), Descriptor::socket(other)))
+}
+
+pub(super) fn socket(address: &Address, kind: Kind) -> io::Result<Descriptor> {
+    let domain = address::family(address);
+    // SAFETY: socket takes integers and touches no memory of ours.
+    let new = unsafe { libc::socket(domain, number(kind) | FLAGS, 0) }.or_errno()?;
+    // SAFETY: socket succeeded, so this is a new number and nobody else has it.
+    Ok(Descriptor::socket(unsafe { fd::own(new) }))
+}
+
+pub(super) fn bind(socket: &Descriptor, address: &Address) -> io::Result<()> {
+    let raw = address::encode(address)?;
+    // SAFETY: pointer and length describe the bytes of `raw`, which bind only reads.
+    unsafe { libc::bind(socket.raw(), raw.as_ptr(), raw.length()) }.or_errno().map(drop)
+}
+
+pub(super) fn listen(socket: &Descriptor, backlog: u32) -> io::Result<()> {
+    // The kernel lowers it to its own limit, which is far below.
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
+    // SAFETY: listen takes integers and touches no memory of ours.
+    unsafe { libc::listen(socket.raw(), backlog) }.or_errno().map(drop)
+}
+
+pub(super) fn connect(socket: &Descriptor, address: &Address) -> io::Result<()> {
+    let raw = address::encode(address)?;
+    // SAFETY: pointer and length describe the bytes of `raw`, which connect only reads.
+    unsafe { libc::connect(socket.raw(), raw.as_ptr(), raw.length()) }.or_errno().map(drop)
+}
+
+pub(super) fn accept(listener: &Descriptor) -> io::Result<Descriptor> {
+    let (address, length) = (core::ptr::null_mut(), core::ptr::null_mut());
+    // SAFETY: null pointers say that the address of the peer is not wanted.
+    let new = unsafe { libc::accept4(listener.raw(), address, length, FLAGS) }.or_errno()?;
+    // SAFETY: accept4 succeeded, so this is a new number and nobody else has it.
+    Ok(Descriptor::socket(unsafe { fd::own(new) }))
+}
+
+pub(super) fn shutdown(socket: &Descriptor, how: HowToShut) -> io::Result<()> {
+    let how = match how {
+        HowToShut::Read => libc::SHUT_RD,
+        HowToShut::Write => libc::SHUT_WR,
+        HowToShut::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: shutdown takes integers and touches no memory of ours.
+    unsafe { libc::shutdown(socket.raw(), how) }.or_errno().map(drop)
+}
+
+/// Sends without SIGPIPE; the socket need not be of a kind that knows the signal.
+pub(super) fn send(socket: &Descriptor, bytes: &[u8]) -> io::Result<usize> {
+    let (start, length) = (bytes.as_ptr().cast(), bytes.len());
+    // SAFETY: pointer and length are those of one borrow, which send only reads.
+    let count = unsafe { libc::send(socket.raw(), start, length, libc::MSG_NOSIGNAL) };
+    count.or_errno().map(isize::cast_unsigned)
+}
+
+pub(super) fn take_error(socket: &Descriptor) -> io::Result<Option<io::Error>> {
+    let pending = option(socket.raw(), libc::SO_ERROR)?;
+    Ok((pending != 0).then(|| io::Error::from_raw_os_error(pending)))
+}
+
+/// Whether a socket is behind the number. One that is not open is none.
+pub(super) fn is_socket(fd: &OwnedFd) -> bool {
+    option(fd.as_raw_fd(), libc::SO_TYPE).is_ok()
+}
+
+fn option(number: RawFd, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw mut value).cast();
+    // SAFETY: `value` has `length` bytes, and both are borrowed by nobody else.
+    unsafe { libc::getsockopt(number, libc::SOL_SOCKET, name, place, &mut length) }.or_errno()?;
+    Ok(value)
+}
+
+pub(super) fn local_address(socket: &Descriptor) -> io::Result<Address> {
+    let mut raw = Raw::empty();
+    let mut length = Raw::capacity();
+    // SAFETY: `raw` has room for `length` bytes.
+    unsafe { libc::getsockname(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    raw.set_length(length);
+    address::decode(&raw)
+}
+
+pub(super) fn peer_address(socket: &Descriptor) -> io::Result<Address> {
+    let mut raw = Raw::empty();
+    let mut length = Raw::capacity();
+    // SAFETY: `raw` has room for `length` bytes.
+    unsafe { libc::getpeername(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    raw.set_length(length);
+    address::decode(&raw)
+}

@@ -1,0 +1,48 @@
+//! What a behaviour needs of a system beyond the seam.
+
+use crate::engine::Engine;
+use crate::kernel::SimKernel;
+use crate::world::Model;
+use netpoller::seam::os::{Descriptor, Epoll};
+use netpoller::seam::{Kernel, Os, System};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// The descriptors of a system.
+pub(super) type Fd<S> = <<S as System>::Kernel as Kernel>::Fd;
+
+/// A system that behaviours run on.
+pub trait Host: System {
+    /// A regular file that is open for reading: it has no readiness. The poller never makes one,
+    /// so the seam has no call for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2).
+    fn regular_file(&self) -> io::Result<<Self::Kernel as Kernel>::Fd>;
+}
+
+impl<E: Engine> Host for Model<E, SimKernel<E>> {
+    fn regular_file(&self) -> io::Result<Fd<Self>> {
+        self.kernel().regular_file()
+    }
+}
+
+impl Host for Os {
+    fn regular_file(&self) -> io::Result<Descriptor> {
+        this_program()
+    }
+}
+
+/// The real kernel, with an oracle that judges every step of the poller.
+impl<E: Engine> Host for Model<E, Epoll> {
+    fn regular_file(&self) -> io::Result<Descriptor> {
+        this_program()
+    }
+}
+
+/// The one regular file that is there wherever this runs.
+fn this_program() -> io::Result<Descriptor> {
+    Ok(Descriptor::from(OwnedFd::from(File::open(std::env::current_exe()?)?)))
+}

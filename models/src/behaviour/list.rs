@@ -1,0 +1,286 @@
+//! The list of behaviours, handed to whatever macro is named.
+
+/// Hands the list of all behaviours to the macro `$then`: for each module the behaviours in it,
+/// each with its name, what must hold, its rules in SPEC.md and the tests of Go that it follows.
+#[macro_export]
+macro_rules! behaviours {
+    ($then:ident) => {
+        $then! {
+            edges: {
+                data_before_registration_is_reported:
+                    "Bytes older than the registration wake whoever waits for them."
+                    ["NP-EDGE-1"] [];
+                room_before_registration_is_reported:
+                    "Room older than the registration wakes whoever waits for it."
+                    ["NP-EDGE-1"] [];
+                an_edge_wakes_the_parked_reader:
+                    "Data wakes the reader: by a poll, once, and not before."
+                    ["NP-SLOT-3", "NP-EVT-1"] [];
+                data_that_is_there_is_read_without_a_poll:
+                    "An operation tries the system call first."
+                    [] [];
+                data_after_eagain_is_a_new_edge:
+                    "After a read to EAGAIN new data wakes again, every time."
+                    ["NP-SLOT-3", "NP-SLOT-5"] [];
+                data_while_unread_is_an_edge_again:
+                    "What is unread is not reported again; more data beside it is."
+                    ["NP-SLOT-3", "NP-SLOT-5"] [];
+                an_edge_after_the_reset_is_kept:
+                    "An edge between the system call that said EAGAIN and the wait ends the wait at once."
+                    ["NP-WAIT-4", "NP-EDGE-3"] [];
+                an_edge_before_the_reset_is_covered_by_the_call:
+                    "Readiness whose data the system call has read ends no later wait."
+                    ["NP-WAIT-4"] [];
+                a_wait_consumes_readiness_once:
+                    "A wait takes pending readiness without parking; the next wait parks."
+                    ["NP-SLOT-5"] [];
+                edges_before_a_wait_are_one:
+                    "Several edges before one wait are one readiness."
+                    ["NP-SLOT-3"] [];
+                a_blocking_wait_takes_pending_readiness:
+                    "A blocking wait, read and write whose condition holds do not sleep."
+                    ["NP-SLOT-5"] [];
+                a_full_pipe_is_writable_again_once_drained:
+                    "A writer without room waits, and a drained pipe wakes it."
+                    ["NP-EVT-1", "NP-SLOT-3"] [];
+                a_full_stream_is_writable_again_once_drained:
+                    "A writer without room waits, and a drained stream wakes it."
+                    ["NP-EVT-1", "NP-SLOT-3"] [];
+                reader_and_writer_wait_independently:
+                    "Data wakes the reader only, room the writer only, of one descriptor."
+                    ["NP-EVT-1"] [];
+                an_edge_concerns_its_own_descriptor_only:
+                    "Data of one descriptor wakes nobody at another one."
+                    ["NP-GEN-1"] [];
+                a_wake_whose_data_is_gone_waits_again:
+                    "A read that is woken and finds EAGAIN waits again and misses no later edge."
+                    ["NP-EDGE-5", "NP-SLOT-5"] [];
+                nothing_is_transferred_at_once:
+                    "A read or write of no bytes waits for nothing."
+                    [] ["net.TestZeroByteRead"];
+            }
+            wait: {
+                a_second_waiter_is_refused_while_the_first_lives:
+                    "The right to wait exists once per direction, and comes back when it is dropped."
+                    ["NP-WAIT-1"] [];
+                a_second_task_is_refused_while_the_first_is_parked:
+                    "A second reader is refused and does not disturb the first."
+                    ["NP-WAIT-1"] [];
+                a_waiter_dropped_after_its_edge_leaves_the_readiness:
+                    "An edge that woke a waiter which is dropped then is the next waiter's."
+                    ["NP-SLOT-7"] [];
+                a_parked_waiter_that_is_dropped_leaves_no_waker:
+                    "Dropping a parked waiter takes its waker back; a later edge stays for the next."
+                    ["NP-SLOT-2", "NP-SLOT-7"] [];
+                a_read_that_is_dropped_has_read_nothing:
+                    "A read that is dropped, woken or not, leaves the data to the next one."
+                    ["NP-SLOT-7"] [];
+                the_newest_waker_is_woken_alone:
+                    "A wait that is polled with another waker forgets the one before."
+                    ["NP-WAIT-5"] [];
+                a_task_polled_for_nothing_stays_parked:
+                    "Polling a task without an edge changes nothing, and the edge wakes it once."
+                    ["NP-WAIT-5"] [];
+                a_forgotten_waiter_is_woken_by_the_end:
+                    "A waiter that is never dropped is woken when the descriptor ends, and held no longer."
+                    ["NP-WAIT-1", "NP-SLOT-4"] [];
+                a_wait_that_moves_to_another_task_goes_on:
+                    "A wait whose future is dropped goes on in a new future of the same waiter."
+                    ["NP-WAIT-5"] [];
+            }
+            close: {
+                close_wakes_reader_and_writer:
+                    "Close ends the wait of reader and writer at once."
+                    ["NP-INFO-1", "NP-WAIT-6"] [];
+                closing_a_pipe_ends_the_read:
+                    "A read of a pipe that is closed meanwhile says so."
+                    ["NP-SLOT-4", "NP-WAIT-6"] ["os.TestClosedPipeRaceRead"];
+                closing_a_pipe_ends_the_write:
+                    "A write to a full pipe that is closed meanwhile says so."
+                    ["NP-SLOT-4", "NP-WAIT-6"] ["os.TestClosedPipeRaceWrite"];
+                a_second_close_is_told:
+                    "Whoever closes second learns that."
+                    ["NP-INFO-2"] ["os.TestDoubleCloseError"];
+                every_use_after_close_is_told:
+                    "Read, write, prepare and wait, async and blocking, refuse a closed descriptor."
+                    ["NP-INFO-1", "NP-WAIT-2"] [];
+                closed_is_told_although_readiness_is_pending:
+                    "A closed descriptor is refused although data is there and was reported."
+                    ["NP-INFO-3", "NP-WAIT-2"] [];
+                closed_is_told_before_not_pollable:
+                    "A closed descriptor is refused as closed although its newest event was an error alone."
+                    ["NP-INFO-3"] [];
+                an_edge_after_close_revives_nothing:
+                    "A report after close does not make a closed descriptor usable."
+                    ["NP-INFO-1"] [];
+                an_edge_before_close_ends_its_wait_with_success:
+                    "Readiness that ended a wait before the close is not taken away by it."
+                    ["NP-SLOT-4", "NP-WAIT-7"] [];
+                the_number_is_open_until_the_source_is_dropped:
+                    "Close ends the waits; the peer sees the end when the source is dropped."
+                    [] [];
+                dropping_a_source_is_its_close:
+                    "Dropping a source closes its number and leaves its entry fresh."
+                    ["NP-GEN-5"] [];
+                dropping_a_reader_with_unread_data_resets_the_peer:
+                    "A stream that is dropped with unread data wakes both directions of its peer: reset, then the end."
+                    ["NP-EVT-2"] [];
+                dropping_a_writer_leaves_the_data_to_the_reader:
+                    "What was written before the end is read before the end."
+                    [] [];
+            }
+            peer: {
+                a_pipe_without_writers_is_at_its_end:
+                    "The end of the last writer wakes the reader, who reads the end of the stream."
+                    ["NP-EVT-2"] ["os.TestPipeEOF"];
+                a_pipe_without_readers_is_broken:
+                    "A write to a pipe that nobody reads is EPIPE, before its report and after."
+                    ["NP-INFO-4"] ["os.TestEPIPE"];
+                a_full_pipe_that_loses_its_reader_wakes_the_writer:
+                    "A report of nothing but an error wakes the writer, whose write is EPIPE."
+                    ["NP-EVT-2", "NP-INFO-4"] [];
+                an_error_alone_fails_the_reader_only:
+                    "After a report of nothing but an error reading is refused as not pollable, writing is not."
+                    ["NP-EVT-3", "NP-INFO-4", "NP-INFO-5"] [];
+                an_error_alone_wakes_a_parked_reader:
+                    "A report of nothing but an error ends a wait to read; the next one is refused."
+                    ["NP-EVT-2", "NP-EVT-3", "NP-EDGE-2"] [];
+                an_error_beside_room_is_no_event_error:
+                    "A report of an error and something else concerns both directions and fails none."
+                    ["NP-EVT-2", "NP-EVT-3"] [];
+                the_end_of_the_peer_wakes_both_directions:
+                    "The end of a stream's peer wakes reader and writer: end of the stream, EPIPE."
+                    ["NP-EVT-2"] [];
+                a_full_stream_that_loses_its_peer_wakes_the_writer:
+                    "A writer without room learns that its peer is gone."
+                    ["NP-EVT-2"] [];
+                data_before_the_end_of_the_peer_is_read_first:
+                    "Data and end in one report: first the data is read, then the end."
+                    ["NP-EVT-1"] [];
+                a_shut_direction_is_the_end_for_the_peer:
+                    "What one side shuts for writing ends for the other, and the way back stays open."
+                    ["NP-EVT-1"] ["net.TestCloseWrite"];
+                a_direction_shut_for_reading_is_at_its_end:
+                    "Whoever shuts its reading wakes its own reader and breaks the peer's writes."
+                    ["NP-EVT-1"] ["net.TestCloseRead"];
+                a_connection_shut_as_a_whole_wakes_all:
+                    "Shutting both directions wakes readers and writers of both ends."
+                    ["NP-EVT-2"] [];
+                a_full_stream_shut_as_a_whole_wakes_the_writer:
+                    "A hang-up that brings neither room nor an error wakes the writer too."
+                    ["NP-EVT-2"] [];
+                the_end_of_the_stream_is_no_news_for_the_writer:
+                    "RDHUP wakes the reader and leaves the writer, who waits for room, asleep."
+                    ["NP-EVT-1"] [];
+            }
+            entry: {
+                an_entry_is_used_again_in_its_next_generation:
+                    "A descriptor that follows another takes its entry, under a new name each time."
+                    ["NP-GEN-3", "NP-GEN-5"] [];
+                readiness_and_errors_end_with_their_descriptor:
+                    "What was pending for a descriptor, readiness and event error, is not the next one's."
+                    ["NP-GEN-5"] [];
+                the_last_entry_given_back_is_the_first_used_again:
+                    "Entries are used again last in, first out."
+                    [] [];
+                an_entry_in_its_last_generation_is_retired:
+                    "An entry that has no name left is not used again, and the poller works on."
+                    ["NP-GEN-3"] [];
+                entries_beyond_the_first_segment_work_as_well:
+                    "A slab that grows keeps what it holds."
+                    [] [];
+                a_report_harvested_before_the_close_reaches_nobody:
+                    "A report that was harvested before the close does not wake the next descriptor of the entry."
+                    ["NP-GEN-1", "NP-GEN-2"] [];
+                a_late_report_is_counted_and_reaches_nobody:
+                    "A report under the name of an incarnation that is over is counted and dropped."
+                    ["NP-GEN-1"] [];
+                a_report_that_nobody_registered_is_an_error:
+                    "A report under a name that was never given out, or half that of the break, is told; the rest of its batch counts."
+                    ["NP-GEN-4"] [];
+                what_a_batch_left_behind_dies_with_its_descriptor:
+                    "A report that found no room in the batch is not told of the next descriptor."
+                    ["NP-GEN-1"] [];
+                small_batches_lose_nothing:
+                    "With one event a poll every edge is told, once."
+                    ["NP-SLOT-3"] [];
+                a_descriptor_that_is_given_back_is_open_and_not_registered:
+                    "A descriptor taken out of the poller works, is silent, and can be registered again."
+                    ["NP-EDGE-1", "NP-GEN-5"] [];
+                both_duplicates_are_told:
+                    "Two duplicates are two registrations, and an edge is told to both."
+                    ["NP-SLOT-3"] [];
+                a_duplicate_outlives_the_other:
+                    "The end of one duplicate does not end the registration of the other."
+                    ["NP-GEN-1"] [];
+                a_descriptor_without_readiness_is_given_back:
+                    "A regular file is refused, open; its entry goes back, in its next generation."
+                    ["NP-GEN-5"] [];
+                a_clone_is_the_same_poller:
+                    "What is registered with one handle is polled with another."
+                    [] [];
+                a_source_keeps_its_poller_alive:
+                    "A descriptor can be waited for after the last handle was dropped."
+                    [] [];
+                two_pollers_have_nothing_in_common:
+                    "A report of one poller does not touch the descriptors of another."
+                    [] [];
+                a_dropped_source_is_not_reported:
+                    "The registration ends with the source, although a duplicate keeps the file open."
+                    ["NP-GEN-1"] [];
+            }
+            breaks: {
+                a_poll_of_nothing_returns_at_once:
+                    "A poll with the timeout zero returns, with nothing."
+                    [] [];
+                a_blocking_poll_with_something_to_report_returns:
+                    "A poll without a timeout returns what is there."
+                    ["NP-SLOT-3"] [];
+                a_break_ends_the_poll_that_comes_after_it:
+                    "A break ends the next poll that may block, every time, and no second one."
+                    ["NP-BREAK-1", "NP-BREAK-2"] ["runtime.TestNetpollBreak"];
+                breaks_before_a_poll_are_one:
+                    "Breaks merge, and the first after the poll is not suppressed."
+                    ["NP-BREAK-1", "NP-BREAK-2"] ["runtime.TestNetpollBreak"];
+                a_poll_that_may_not_block_leaves_the_break:
+                    "A poll with the timeout zero leaves the break to one that may block."
+                    ["NP-BREAK-3"] [];
+                a_break_beside_events_takes_none_away:
+                    "A break and an edge in one batch: both are told."
+                    ["NP-BREAK-2", "NP-GEN-4"] [];
+                a_break_finds_room_beside_a_full_batch:
+                    "With one event a poll, break and edges are told, each once."
+                    ["NP-BREAK-2"] [];
+                a_break_from_a_task_ends_the_next_poll:
+                    "A break from the thread that polls is as good as one from another."
+                    ["NP-BREAK-1", "NP-BREAK-4"] [];
+            }
+            waking: {
+                wakers_run_in_the_order_of_the_events:
+                    "A poll wakes nobody; waking all is in the order of the kernel's reports."
+                    ["NP-WAKE-1"] [];
+                one_event_wakes_the_reader_before_the_writer:
+                    "Of one event the reader's waker is the first."
+                    [] [];
+                a_waker_that_panics_takes_no_other_along:
+                    "Wakers that panic keep no other from being woken; the first panic is passed on."
+                    ["NP-WAKE-2"] [];
+                a_waker_that_panics_does_not_stop_a_close:
+                    "A reader's waker that panics in a close does not keep the writer asleep."
+                    ["NP-WAKE-2"] [];
+                wakers_that_nobody_took_are_woken_when_dropped:
+                    "Dropping the result of a poll wakes whom it names."
+                    ["NP-WAKE-2"] [];
+                wakers_that_nobody_took_are_woken_by_the_next_poll:
+                    "Polling into a result that names somebody wakes them first."
+                    ["NP-WAKE-2"] [];
+                wakers_can_be_taken_out:
+                    "A waker that is taken out is the caller's; the rest is woken when dropped."
+                    ["NP-WAKE-2"] [];
+                a_waker_may_use_the_poller:
+                    "A waker may register, wait and use the descriptor that it was woken for."
+                    ["NP-WAKE-1"] [];
+            }
+        }
+    };
+}

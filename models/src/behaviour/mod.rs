@@ -1,0 +1,99 @@
+//! Behaviours of a descriptor: what whoever uses one sees, each as one function that runs on the
+//! real kernel and on the simulated one.
+//!
+//! A behaviour is a function over a [`Poller`] of any [`Host`]. It is a program of one thread: it
+//! polls without blocking, and runs its tasks by hand with wakers that count. So the order of its
+//! steps is its own, every kernel has to show the same, and a kernel that is simulated wrongly
+//! fails here as well as a poller that is.
+//!
+//! The list is in [`behaviours!`](crate::behaviours): what must hold, which rules of SPEC.md it
+//! rests on, and which test of Go it follows. It is the source of the [`catalogue`] and of one
+//! test per behaviour and kernel: `models/tests/behaviour.rs`, on the simulated kernel with the
+//! sizes of Linux and with the smallest ones, and `tests/real/behaviour.rs`, on Linux.
+//!
+//! | module | behaviours of |
+//! |---|---|
+//! | `edges` | data and room, before and after registration, reset and wait |
+//! | `wait` | the right to wait, futures that are dropped |
+//! | `close` | the own end |
+//! | `peer` | the end of the other side, shut directions, errors |
+//! | `entry` | registration, duplicates, entries that are used again, late reports |
+//! | `breaks` | the break, and polls that have nothing to do |
+//! | `waking` | the list of wakers |
+//!
+//! Out of scope: what threads do to each other (scenarios, on all interleavings), and errors that
+//! only Linux has (`tests/real`).
+
+mod breaks;
+mod close;
+mod edges;
+mod entry;
+mod hand;
+mod host;
+mod list;
+mod peer;
+mod wait;
+mod waking;
+
+pub use host::Host;
+
+use crate::oracle;
+use netpoller::poller::{Poller, Shape};
+
+/// One behaviour, on a kind of system.
+#[derive(Clone, Copy, Debug)]
+pub struct Behaviour<S: Host> {
+    /// Its name, which is that of its tests.
+    pub name: &'static str,
+    /// What must hold.
+    pub about: &'static str,
+    /// The rules of SPEC.md that it rests on; none where the kernel alone decides.
+    pub rules: &'static [&'static str],
+    /// The tests of Go that it follows.
+    pub go: &'static [&'static str],
+    run: fn(&Poller<S>),
+}
+
+impl<S: Host> Behaviour<S> {
+    /// Runs it with a poller of its own, and sees that nothing is left over afterwards.
+    ///
+    /// # Panics
+    ///
+    /// When something does not hold.
+    pub fn check(&self, system: S) {
+        let poller = Poller::on(system, Shape::default()).expect("a poller");
+        (self.run)(&poller);
+        oracle::quiescent(&poller, false);
+    }
+}
+
+macro_rules! catalogue {
+    ($($area:ident: {$(
+        $name:ident: $about:literal [$($rule:literal),*] [$($go:literal),*];
+    )*})*) => {
+        /// All behaviours.
+        #[must_use]
+        pub fn catalogue<S: Host>() -> Vec<Behaviour<S>> {
+            vec![$($(Behaviour {
+                name: stringify!($name),
+                about: $about,
+                rules: &[$($rule),*],
+                go: &[$($go),*],
+                run: $area::$name,
+            },)*)*]
+        }
+    };
+}
+
+crate::behaviours!(catalogue);
+
+/// The behaviour of this name.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn named<S: Host>(name: &str) -> Behaviour<S> {
+    let found = catalogue().into_iter().find(|behaviour| behaviour.name == name);
+    found.unwrap_or_else(|| panic!("no behaviour is called {name}"))
+}

@@ -1,0 +1,169 @@
+//! One run in a child process, with a time after which it counts as hung.
+
+use super::Task;
+use super::tree::Built;
+use crate::one::Report;
+use netpoller_models::mutants::Judge;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Passed,
+    Deadlock,
+    Panic(Judge),
+    TestFailed,
+    /// It was killed.
+    Hung,
+    /// It ended in a way that says nothing about the mutant.
+    Broken,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) verdict: Verdict,
+    /// In how many executions, for a scenario.
+    pub(super) executions: u64,
+    message: String,
+    took: Duration,
+}
+
+impl Ended {
+    /// What happened, in one line.
+    pub(super) fn in_words(&self) -> String {
+        let (executions, seconds) = (self.executions, self.took.as_secs_f64());
+        let message = self.message.lines().next().unwrap_or_default();
+        match &self.verdict {
+            Verdict::Passed => format!("passed ({executions} executions, {seconds:.1} s)"),
+            Verdict::Deadlock => format!("deadlock in execution {executions}: {message}"),
+            Verdict::Panic(judge) => {
+                format!("panic in execution {executions}, {}: {message}", judge.name())
+            }
+            Verdict::TestFailed => format!("the test failed: {message}"),
+            Verdict::Hung => format!("killed after {seconds:.0} s without an outcome"),
+            Verdict::Broken => format!("no verdict: {}", self.message),
+        }
+    }
+}
+
+/// Runs one task. `reach`: further arguments for a scenario, how far it goes.
+pub(super) fn run(task: &Task, built: &Built, reach: &[&str], timeout: Duration) -> Ended {
+    let started = Instant::now();
+    let (verdict, executions, message) = match attempt(task, built, reach, timeout) {
+        Ok(seen) => seen,
+        Err(error) => (Verdict::Broken, 0, error),
+    };
+    Ended { verdict, executions, message, took: started.elapsed() }
+}
+
+type Seen = (Verdict, u64, String);
+
+fn attempt(task: &Task, built: &Built, reach: &[&str], timeout: Duration) -> Result<Seen, String> {
+    match task {
+        Task::Scenario { scenario, engine, only } => {
+            let program = built.program.as_ref().ok_or("the program was not built")?;
+            let mut command = Command::new(program);
+            command.args(["one", "--scenario", scenario, "--engine", engine]).args(reach);
+            command.args(only.map(|oracle| format!("--only-oracle={oracle}")));
+            Ok(match output(command, timeout)? {
+                None => (Verdict::Hung, 0, String::new()),
+                Some(output) => of_scenario(&output),
+            })
+        }
+        Task::Test(test) => {
+            let (program, folder) = built.tests.get(test).ok_or("the test was not built")?;
+            let mut command = Command::new(program);
+            command.args(["--exact", &test.name]).current_dir(folder);
+            Ok(match output(command, timeout)? {
+                None => (Verdict::Hung, 0, String::new()),
+                Some(output) => of_test(&output),
+            })
+        }
+    }
+}
+
+fn of_scenario(output: &Output) -> Seen {
+    let report =
+        output.stdout.lines().rev().find_map(|line| serde_json::from_str::<Report>(line).ok());
+    let Some(report) = report else {
+        // A model that fails while it fails takes its process along (loom does).
+        return (Verdict::Broken, 0, format!("{}: {}", output.status, last_line(&output.stderr)));
+    };
+    let executions = report.executions;
+    let Some(failure) = report.failure else { return (Verdict::Passed, executions, String::new()) };
+    let verdict = match failure.kind.as_str() {
+        "deadlock" => Verdict::Deadlock,
+        "panic" => Verdict::Panic(Judge::of_panic(&failure.message)),
+        _ => Verdict::Broken,
+    };
+    (verdict, executions, failure.message)
+}
+
+fn of_test(output: &Output) -> Seen {
+    let summary = output.stdout.lines().find(|line| line.starts_with("test result: "));
+    let one = |what: &str| summary.is_some_and(|line| line.contains(&format!(" 1 {what};")));
+    let verdict = if one("passed") {
+        Verdict::Passed
+    } else if one("failed") {
+        Verdict::TestFailed
+    } else {
+        Verdict::Broken // the test does not exist, or took the process along
+    };
+    let panic = output.stdout.lines().chain(output.stderr.lines());
+    let mut panic = panic.skip_while(|line| !line.contains("panicked at"));
+    let message = panic.nth(1).unwrap_or_else(|| last_line(&output.stderr)).to_owned();
+    (verdict, 0, message)
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default()
+}
+
+struct Output {
+    stdout: String,
+    stderr: String,
+    status: std::process::ExitStatus,
+}
+
+/// Runs to the end, or kills after `timeout`: `None`.
+fn output(mut command: Command, timeout: Duration) -> Result<Option<Output>, String> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        let stdout = scope.spawn(|| text(out));
+        let stderr = scope.spawn(|| text(err));
+        let status = wait(&mut child, timeout)?;
+        let text =
+            |read: std::thread::ScopedJoinHandle<'_, String>| read.join().unwrap_or_default();
+        let (stdout, stderr) = (text(stdout), text(stderr));
+        Ok(status.map(|status| Output { stdout, stderr, status }))
+    })
+}
+
+fn text(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What was read before an error is as good as it gets.
+        let _read = pipe.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> Result<Option<std::process::ExitStatus>, String> {
+    let until = Instant::now() + timeout;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(Some(status)),
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Ok(None) => {
+                let killed = child.kill().and_then(|()| child.wait());
+                return killed.map(|_| None).map_err(|error| error.to_string());
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! `cargo verify mutants`: known bugs are put into a copy of the sources, one at a time, and each
+//! has to be caught by the scenario or the test that its entry names, in the way it names.
+//!
+//! The entries are in `models/mutants` ([`netpoller_models::mutants`]). First all of them are
+//! checked without building. Then the copy is built as it is and everything that is named anywhere
+//! runs on it and has to pass, so that a failure later means something. Then, mutant by mutant:
+//! edit the copy, build, put it back, run. There are as many copies as jobs, each with a build of its
+//! own, since a build of one change keeps one processor busy, not two.
+//!
+//! Numbers that differ from their pins are no catch: a mutant changes them as a matter of course.
+//! Only a run that fails counts, and only if it fails as designated. A run that does not end is
+//! killed and is a hang, which is not a catch either unless the entry says so.
+
+mod child;
+mod show;
+mod tree;
+
+use crate::Error;
+use child::{Ended, Verdict};
+use indicatif::{ProgressBar, ProgressStyle};
+use netpoller_models::mutants::{self, Catch, How, Mutant, TestName};
+use netpoller_models::oracle::Which;
+use netpoller_models::suite::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tree::{Built, Tree};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only mutants whose id, rule or origin contains one of these.
+    patterns: Vec<String>,
+    /// Show the mutants, and which rules have none; build nothing.
+    #[arg(long)]
+    list: bool,
+    /// Run what is designated on all engines and with each oracle alone, too, and show who catches
+    /// what. Much slower.
+    #[arg(long)]
+    matrix: bool,
+    /// Go on after a mutant that was not caught as designated.
+    #[arg(long)]
+    keep_going: bool,
+    /// How many mutants at a time; as many as there are processors if not given.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Kill a run after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Where the copies of the sources and their builds are kept; `mutants` in the target directory if
+    /// not given.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+/// What a child is asked for: a scenario, an engine, maybe one oracle; or a test.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    Scenario { scenario: String, engine: String, only: Option<&'static str> },
+    Test(TestName),
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Task::Scenario { scenario, engine, only: None } => write!(f, "{scenario} on {engine}"),
+            Task::Scenario { scenario, engine, only: Some(oracle) } => {
+                write!(f, "{scenario} on {engine}, only {oracle}")
+            }
+            Task::Test(test) => write!(f, "test {test}"),
+        }
+    }
+}
+
+impl From<&Catch> for Task {
+    fn from(catch: &Catch) -> Task {
+        let Catch { scenario, engine, .. } = catch.clone();
+        Task::Scenario { scenario, engine, only: None }
+    }
+}
+
+/// What has become of one mutant.
+#[derive(Debug)]
+struct Judged<'a> {
+    mutant: &'a Mutant,
+    /// Empty if it does not build.
+    runs: BTreeMap<Task, Ended>,
+    /// Why it is not caught as designated; nothing if empty.
+    wrong: Vec<String>,
+    building: Duration,
+}
+
+pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("models has no parent")?;
+    let all = mutants::load(root)?;
+    let faults = mutants::faults(&all, root)?;
+    if !faults.is_empty() {
+        return Err(format!("the entries are not in order\n{}", faults.join("\n")).into());
+    }
+    let chosen: Vec<_> = all.iter().filter(|mutant| chosen(mutant, &arguments.patterns)).collect();
+    if chosen.is_empty() {
+        return Err(format!("no mutant matches {}", arguments.patterns.join(", ")).into());
+    }
+    if arguments.list {
+        show::list(&chosen);
+        show::rules(&all, &mutants::rules(root)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let started = Instant::now();
+    let dir = match &arguments.dir {
+        Some(dir) => dir.clone(),
+        None => beside_this_program()?,
+    };
+    let judged = Campaign::new(arguments, &chosen).run(root, &dir)?;
+    let skipped = chosen.len() - judged.len();
+    show::outcome(&judged);
+    if arguments.matrix {
+        show::matrix(&judged);
+    }
+    let wrong = judged.iter().filter(|judged| !judged.wrong.is_empty()).count();
+    let building: Duration = judged.iter().map(|judged| judged.building).sum();
+    println!(
+        "{} mutants: {} caught as designated, {wrong} not, {skipped} not run; {:.0} s, of which {:.0} s building",
+        chosen.len(),
+        judged.len() - wrong,
+        started.elapsed().as_secs_f64(),
+        building.as_secs_f64(),
+    );
+    Ok(if wrong == 0 && skipped == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn chosen(mutant: &Mutant, patterns: &[String]) -> bool {
+    patterns.is_empty()
+        || patterns.iter().any(|part| {
+            [&mutant.id, &mutant.rule, &mutant.origin]
+                .iter()
+                .any(|text| text.contains(part.as_str()))
+        })
+}
+
+/// target/debug/netpoller-check -> target/mutants
+fn beside_this_program() -> Result<PathBuf, Error> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent);
+    Ok(target.ok_or("this program lies in no target directory")?.join("mutants"))
+}
+
+/// Everything that is run.
+struct Campaign<'a> {
+    arguments: &'a Arguments,
+    chosen: &'a [&'a Mutant],
+    /// The next mutant that no lane has taken.
+    next: AtomicUsize,
+    /// No lane takes another one.
+    stop: AtomicBool,
+    progress: ProgressBar,
+}
+
+impl<'a> Campaign<'a> {
+    fn new(arguments: &'a Arguments, chosen: &'a [&'a Mutant]) -> Campaign<'a> {
+        let progress = ProgressBar::new(chosen.len() as u64 + 1).with_style(
+            ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Campaign { arguments, chosen, next, stop, progress }
+    }
+
+    fn run(&self, root: &Path, dir: &Path) -> Result<Vec<Judged<'a>>, Error> {
+        let lanes =
+            self.arguments.jobs.or_else(processors).unwrap_or(1).clamp(1, self.chosen.len());
+        let tree = Tree::new(root, &dir.join("1"), lanes)?;
+        self.progress.set_message("building the sources as they are");
+        let tests: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| &mutant.tests).collect();
+        let pristine = tree.build("pristine", true, &tests)?;
+        let folder = |lane: usize| dir.join((lane + 1).to_string());
+        let others: Vec<_> =
+            (1..lanes).map(|lane| tree.like(root, &folder(lane))).collect::<Result<_, _>>()?;
+        let judged = std::thread::scope(|scope| {
+            let (tree, pristine) = (&tree, &pristine);
+            let first = scope.spawn(move || {
+                self.baseline(pristine)?;
+                self.progress.inc(1);
+                self.lane(tree)
+            });
+            let others: Vec<_> =
+                others.iter().map(|tree| scope.spawn(move || self.lane(tree))).collect();
+            let mut judged = Vec::new();
+            let mut failed = None;
+            for lane in std::iter::once(first).chain(others) {
+                match lane.join() {
+                    Ok(Ok(done)) => judged.extend(done),
+                    Ok(Err(error)) => failed = failed.or(Some(error)),
+                    Err(_) => failed = failed.or_else(|| Some("a lane panicked".into())),
+                }
+            }
+            failed.map_or(Ok(judged), Err)
+        });
+        self.progress.finish_and_clear();
+        let mut judged = judged?;
+        judged.sort_by_key(|(place, _)| *place);
+        Ok(judged.into_iter().map(|(_, judged)| judged).collect())
+    }
+
+    /// Takes one mutant after the other, until there are none or something stops everybody.
+    fn lane(&self, tree: &Tree) -> Result<Vec<(usize, Judged<'a>)>, Error> {
+        let mut all = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(mutant) = self.chosen.get(place) else { break };
+            self.progress.set_message(mutant.id.clone());
+            let judged = self.judge(mutant, tree).inspect_err(|_| self.stop())?;
+            self.progress.inc(1);
+            if !judged.wrong.is_empty() {
+                let wrong = judged.wrong.join("; ");
+                self.progress.suspend(|| eprintln!("{}: {wrong}", mutant.id));
+                if !self.arguments.keep_going {
+                    self.stop();
+                }
+            }
+            all.push((place, judged));
+        }
+        Ok(all)
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.arguments.timeout)
+    }
+
+    /// What is designated passes without any mutant, as far as a few seconds reach; how far it
+    /// passes in full is the business of `cargo verify run`.
+    fn baseline(&self, pristine: &Built) -> Result<(), Error> {
+        self.progress.set_message("running what is designated on the sources as they are");
+        let tasks: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| designated(mutant)).collect();
+        let mut failed = Vec::new();
+        for task in tasks {
+            let ended = child::run(&task, pristine, &BASELINE, self.timeout());
+            if !matches!(ended.verdict, Verdict::Passed) {
+                failed.push(format!("{task}: {}", ended.in_words()));
+            }
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        self.stop();
+        let failed = failed.join("\n");
+        Err(format!("the sources fail as they are, so a failure would mean nothing\n{failed}")
+            .into())
+    }
+
+    fn judge(&self, mutant: &'a Mutant, tree: &Tree) -> Result<Judged<'a>, Error> {
+        let restore = tree.apply(mutant)?;
+        let built =
+            tree.build(&mutant.id, !mutant.caught.is_empty(), &mutant.tests.iter().collect());
+        restore.undo()?;
+        let mut judged =
+            Judged { mutant, runs: BTreeMap::new(), wrong: Vec::new(), building: Duration::ZERO };
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                judged.wrong.push(error.to_string());
+                return Ok(judged);
+            }
+        };
+        judged.building = built.took;
+        let designated = designated(mutant);
+        for task in &designated {
+            let ended = child::run(task, &built, &DESIGNATED, self.timeout());
+            judged.runs.insert(task.clone(), ended);
+        }
+        if self.arguments.matrix {
+            let timeout = self.timeout().min(NOT_DESIGNATED);
+            for task in others(mutant).difference(&designated) {
+                judged.runs.insert(task.clone(), child::run(task, &built, &[], timeout));
+            }
+        }
+        for catch in &mutant.caught {
+            judged.expect(Task::from(catch), |verdict| as_designated(catch, verdict));
+        }
+        for test in &mutant.tests {
+            judged.expect(Task::Test(test.clone()), |verdict| *verdict == Verdict::TestFailed);
+        }
+        Ok(judged)
+    }
+}
+
+impl Judged<'_> {
+    fn expect(&mut self, task: Task, as_designated: impl FnOnce(&Verdict) -> bool) {
+        let ended = &self.runs[&task];
+        if !as_designated(&ended.verdict) {
+            self.wrong.push(format!("{task}: {}", ended.in_words()));
+        }
+    }
+}
+
+/// How the sources as they are run: a glance.
+const BASELINE: [&str; 1] = ["--seconds=2"];
+/// How a mutant runs: to the end, so that what is pinned as a quick run does not hide a catch.
+const DESIGNATED: [&str; 1] = ["--deep"];
+
+fn as_designated(catch: &Catch, verdict: &Verdict) -> bool {
+    match (catch.how, verdict) {
+        (How::Deadlock, Verdict::Deadlock) | (How::Hang, Verdict::Hung) => true,
+        (How::Panic, Verdict::Panic(judge)) => catch.oracle == Some(*judge),
+        _ => false,
+    }
+}
+
+/// How long a run may take that only fills a cell of the matrix. On threads of the operating system
+/// a deadlock does not end.
+const NOT_DESIGNATED: Duration = Duration::from_secs(10);
+
+fn designated(mutant: &Mutant) -> BTreeSet<Task> {
+    let tests = mutant.tests.iter().cloned().map(Task::Test);
+    mutant.caught.iter().map(Task::from).chain(tests).collect()
+}
+
+/// The designated scenarios on all engines, and with each oracle alone.
+fn others(mutant: &Mutant) -> BTreeSet<Task> {
+    let mut tasks = BTreeSet::new();
+    for Catch { scenario, engine, .. } in &mutant.caught {
+        let task = |engine: &str, only| {
+            let (scenario, engine) = (scenario.clone(), engine.to_owned());
+            Task::Scenario { scenario, engine, only }
+        };
+        tasks.extend(Kind::ALL.iter().map(|kind| task(kind.name(), None)));
+        tasks.extend(Which::ALL.iter().map(|which| task(engine, Some(which.name()))));
+    }
+    tasks
+}
+
+fn processors() -> Option<usize> {
+    std::thread::available_parallelism().ok().map(usize::from)
+}

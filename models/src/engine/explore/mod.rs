@@ -1,0 +1,253 @@
+//! The exhaustive engine: every interleaving, each state explored once.
+//!
+//! shuttle lends it its coroutines and nothing else: [`primitives`] are this engine's own, so that
+//! everything a thread observes and everything that decides who can go on is in the [`state`], and
+//! the [`graph`] says which way to go. The memory is sequentially consistent: a fence is nothing.
+//!
+//! The cut is sound because a state determines everything that can follow: the local state of a
+//! thread is a function of what it has observed, so two executions that lead to the same
+//! fingerprint have the same futures. It keeps what each thread can do and see, deadlocks and the
+//! states at the end; it does *not* keep all real-time orders of steps that do not depend on each
+//! other, so an oracle that looks at those has to [`absorb`](super::Engine::absorb) its state.
+//!
+//! An execution that got to where everything is known is run to its end, fairly: to leave it
+//! where it is would leak what lies on the stacks of its threads, and to unwind them would run
+//! destructors in states that no program is ever in. Only an execution that has failed, or has
+//! had too many steps, is left.
+
+mod graph;
+mod primitives;
+mod state;
+
+use super::{
+    Body, Certificate, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Search,
+    quiet, record,
+};
+use netpoller::seam::{Ordering, Primitives};
+use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use std::collections::HashSet;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// The engine that explores every interleaving.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Explore;
+
+impl Primitives for Explore {
+    type AtomicU32 = primitives::Word<u32>;
+    type AtomicU64 = primitives::Word<u64>;
+    type Mutex<T: Send + core::fmt::Debug> = primitives::Lock<T>;
+    type Parker = primitives::Token;
+
+    /// Nothing: the memory is sequentially consistent.
+    fn fence(_order: Ordering) {}
+
+    fn parker() -> primitives::Token {
+        primitives::Token::of_this_thread()
+    }
+
+    fn choose(alternatives: usize) -> usize {
+        let me = record::current();
+        let chosen = state::with(|run| run.choose(me, alternatives)).unwrap_or(0);
+        state::observe(record::Done {
+            arguments: [alternatives as u64, 0],
+            seen: Some(chosen as u64),
+            ..record::Done::new(record::Op::Choose, record::Object::NONE)
+        });
+        chosen
+    }
+}
+
+impl Engine for Explore {
+    const NAME: &'static str = "explore";
+
+    fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
+        let started = Instant::now();
+        let quiet = quiet::Quiet::begin();
+        state::install(limits);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let seen = Arc::clone(&seen);
+            let scheduler = Walk { started, stopped: Arc::clone(&seen) };
+            Runner::new(scheduler, config()).run(move || execute(&build, &seen));
+        }));
+        let run = state::uninstall();
+        let mut run = run.expect("the run that was installed above");
+        run.end();
+        primitives::forget_parkers();
+        let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        if result.is_err() && seen.failure.is_none() {
+            let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
+            run.fail(FailureKind::Engine, message);
+        }
+        seen.take_failure(&run);
+        drop(quiet);
+        let behaviours = seen.behaviours.len();
+        let completeness = if seen.failure.is_some() {
+            Completeness::Bounded(super::Bound::Failure)
+        } else if run.overran {
+            Completeness::Bounded(super::Bound::Steps)
+        } else if let Some(bound) = seen.bound {
+            Completeness::Bounded(bound)
+        } else {
+            assert!(run.exhausted(), "explore stopped without a reason");
+            Completeness::Exhaustive(Certificate::issue(Self::NAME, run.executions, behaviours))
+        };
+        Outcome {
+            engine: match limits.search {
+                Search::States => Self::NAME,
+                Search::Schedules => "explore (schedules)",
+            },
+            executions: run.executions,
+            behaviours: seen.behaviours.into_iter().collect(),
+            completeness,
+            time: started.elapsed(),
+            states: run.states(),
+            cut: run.cut,
+            depth: run.depth,
+            failure: seen.failure,
+        }
+    }
+
+    fn note(label: &'static str, value: u64) {
+        state::observe(record::Done {
+            label,
+            seen: Some(value),
+            ..record::Done::new(record::Op::Note, record::Object::NONE)
+        });
+    }
+
+    fn absorb(key: &'static str, digest: u64) {
+        state::with(|run| run.oracle(key, digest));
+    }
+}
+
+/// What the executions have shown.
+#[derive(Debug, Default)]
+struct Seen {
+    behaviours: HashSet<u128>,
+    failure: Option<Failure>,
+    bound: Option<super::Bound>,
+}
+
+impl Seen {
+    /// Keeps the failure of the run, with the story as it is now.
+    fn take_failure(&mut self, run: &state::Run) {
+        if self.failure.is_none()
+            && let Some((kind, message)) = run.failed()
+        {
+            let story = record::story();
+            self.failure = Some(Failure { kind: *kind, message: message.clone(), story });
+        }
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.stack_size = 0x4_0000;
+    config.failure_persistence = FailurePersistence::None;
+    config.max_steps = MaxSteps::None;
+    config.silence_warnings = true;
+    config
+}
+
+/// One execution, from the coroutine that shuttle calls its main thread.
+fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
+    record::begin();
+    quiet::forget();
+    primitives::forget_parkers();
+    state::with(state::Run::begin);
+    let plan = match panic::catch_unwind(AssertUnwindSafe(build)) {
+        Ok(plan) => plan,
+        Err(_) => return failed(),
+    };
+    let finally = Arc::new(Mutex::new(plan.finally));
+    let mut first = None;
+    for (name, body) in plan.threads {
+        let place = record::thread(name);
+        state::with(state::Run::spawn);
+        let (finally, seen) = (Arc::clone(&finally), Arc::clone(seen));
+        let task = move || live(place, body, &finally, &seen);
+        if first.is_none() {
+            first = Some(task);
+        } else {
+            // Not joined: the last one to end knows that it is.
+            let _handle = shuttle::thread::spawn(task);
+        }
+    }
+    state::with(state::Run::start);
+    if let Some(first) = first {
+        first();
+    }
+}
+
+/// The life of a thread of the plan.
+fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Seen>) {
+    record::resume(place);
+    if panic::catch_unwind(AssertUnwindSafe(body)).is_err() {
+        return failed();
+    }
+    record::resume(place);
+    record::ended();
+    let last = state::with(|run| run.ended(place)).unwrap_or(false);
+    if !last {
+        return;
+    }
+    let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(finally) = finally
+        && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()
+    {
+        return failed();
+    }
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.behaviours.insert(record::behaviour());
+}
+
+/// A thread has panicked.
+fn failed() {
+    let message = quiet::message().unwrap_or_else(|| "a panic that was not reported".to_owned());
+    state::with(|run| run.fail(FailureKind::Panic, message));
+}
+
+/// What shuttle asks when it needs a decision; the decisions were taken already.
+#[derive(Debug)]
+struct Walk {
+    started: Instant,
+    stopped: Arc<Mutex<Seen>>,
+}
+
+impl Scheduler for Walk {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        let mut seen = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let go_on = state::with(|run| {
+            run.end();
+            seen.take_failure(run);
+            if seen.failure.is_some() || run.exhausted() {
+                return false;
+            }
+            seen.bound = run.bound(self.started.elapsed());
+            seen.bound.is_none()
+        });
+        go_on.unwrap_or(false).then(|| Schedule::new(0))
+    }
+
+    fn next_task(
+        &mut self,
+        unfinished: &[&Task],
+        current: Option<TaskId>,
+        _yielding: bool,
+    ) -> Option<TaskId> {
+        // The first thread of the plan runs in the task that built it.
+        let place = |task: TaskId| usize::from(task) + record::SETUP + 1;
+        // shuttle goes on naming a task that has finished, but does not list it.
+        let current = current.filter(|current| unfinished.iter().any(|task| task.id() == *current));
+        let next = state::with(|run| run.resume(current.map(place))).flatten();
+        next.map(|place| TaskId::from(place - record::SETUP - 1))
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        unreachable!("explore does not offer shuttle's random numbers")
+    }
+}

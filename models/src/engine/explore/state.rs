@@ -1,0 +1,533 @@
+//! The state of the execution that is under way, and who goes on.
+//!
+//! Every operation of a thread is declared before it is performed; a thread is always either
+//! running or at a declared operation, and at most one is running. So the program is, whenever a
+//! decision is due, in a state that consists of
+//!
+//! - per thread: the history of what it has observed, of which its local state and the operation
+//!   it has declared are functions; the token of its parker;
+//! - per object: its value; of a lock: who holds it, and what is in it;
+//! - what the scenario absorbed on behalf of its oracles.
+//!
+//! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
+//! date as they change. Only operations that can be performed are offered for a decision: a lock
+//! that is held and a park without a token are not. So nobody is ever blocked in shuttle, nothing
+//! is tried twice, and a deadlock is a state with unfinished threads and nothing on offer.
+//!
+//! Phases: *setup* builds the plan, alone and without decisions but those of `choose`; then the
+//! threads are started one by one and each runs up to its first operation, which involves nobody
+//! else; then decisions are taken until all threads have ended; the last one makes the final
+//! check. A failure ends the execution where it is ([`Phase::Over`]): what is left of it does not
+//! run any more, but for the destructors of a thread that unwinds.
+//!
+//! Unlocking is not offered for a decision: it happens together with the last operation inside
+//! the section. Nothing is lost by that: an operation of another thread that could come in between
+//! either has nothing to do with the lock, and then it can as well come after the unlock, or
+//! wants the lock, and then it cannot be performed before it.
+
+use super::graph::{Graph, Tree};
+use crate::engine::digest::Digest;
+use crate::engine::record::{self, Done, Object, Op, SETUP};
+use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
+use std::cell::RefCell;
+
+/// Domains of the terms of a fingerprint.
+mod domain {
+    pub(super) const HISTORY: u64 = 1;
+    pub(super) const THREAD: u64 = 2;
+    pub(super) const TOKEN: u64 = 3;
+    pub(super) const ATOMIC: u64 = 4;
+    pub(super) const LOCK: u64 = 5;
+    pub(super) const ORACLE: u64 = 6;
+    pub(super) const CHOICE: u64 = 7;
+    pub(super) const CONTENT: u64 = 8;
+}
+
+/// When a declared operation can be performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    /// The lock with this number must be free.
+    Lock(usize),
+    /// The token of the thread's own parker must be there.
+    Token,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Has not run yet.
+    Fresh,
+    Running,
+    Declared(Needs),
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No execution is under way.
+    Idle,
+    Setup,
+    Running,
+    /// It has failed or was given up.
+    Over,
+}
+
+#[derive(Debug)]
+struct Thread {
+    status: Status,
+    history: Digest,
+    /// Its term of the fingerprint, as it was last declared.
+    term: u128,
+    token: bool,
+}
+
+#[derive(Debug)]
+enum Searcher {
+    States(Graph),
+    Schedules(Tree),
+}
+
+/// What an operation of a thread has to do to be performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Go ahead.
+    Ahead,
+    /// Let another thread run first.
+    Switch,
+    /// A thread that unwinds can neither go on nor be left where it is.
+    Nowhere,
+}
+
+/// The execution that is under way, and what was learned from earlier ones.
+#[derive(Debug)]
+pub(super) struct Run {
+    limits: Limits,
+    searcher: Searcher,
+    phase: Phase,
+    /// Tells the objects of this execution from those of an earlier one.
+    epoch: u64,
+    /// By place in the plan; the first one builds it.
+    threads: Vec<Thread>,
+    /// Who holds which lock.
+    locks: Vec<Option<usize>>,
+    oracles: Vec<(&'static str, u64)>,
+    /// The terms of all objects, tokens and oracles.
+    objects: u128,
+    /// The terms of all threads.
+    declared: u128,
+    /// Who runs next, where that is decided already.
+    next: Option<usize>,
+    steps: usize,
+    offers: Vec<usize>,
+    failure: Option<(FailureKind, String)>,
+    pub(super) depth: usize,
+    pub(super) executions: u64,
+    pub(super) cut: u64,
+    /// An execution had more steps than it may.
+    pub(super) overran: bool,
+}
+
+thread_local! {
+    /// shuttle runs all threads of a model on one thread of the operating system.
+    static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
+}
+
+/// Looks at the run of this thread of the operating system, if there is one.
+pub(super) fn with<R>(look: impl FnOnce(&mut Run) -> R) -> Option<R> {
+    RUN.with_borrow_mut(|run| run.as_mut().map(look))
+}
+
+/// Begins a run.
+///
+/// # Panics
+///
+/// If one is under way on this thread of the operating system.
+pub(super) fn install(limits: &Limits) {
+    RUN.with_borrow_mut(|run| {
+        assert!(run.is_none(), "explore was started from within a model that explore runs");
+        *run = Some(Run::new(limits));
+    });
+}
+
+/// Ends the run.
+pub(super) fn uninstall() -> Option<Run> {
+    RUN.with_borrow_mut(Option::take)
+}
+
+fn term(domain: u64, name: u64, value: Digest) -> u128 {
+    Digest::new(domain).with(name).with_digest(value).bits()
+}
+
+impl Run {
+    fn new(limits: &Limits) -> Run {
+        Run {
+            limits: limits.clone(),
+            searcher: match limits.search {
+                Search::States => Searcher::States(Graph::default()),
+                Search::Schedules => Searcher::Schedules(Tree::default()),
+            },
+            phase: Phase::Idle,
+            epoch: 0,
+            threads: Vec::new(),
+            locks: Vec::new(),
+            oracles: Vec::new(),
+            objects: 0,
+            declared: 0,
+            next: None,
+            steps: 0,
+            offers: Vec::new(),
+            failure: None,
+            depth: 0,
+            executions: 0,
+            cut: 0,
+            overran: false,
+        }
+    }
+
+    /// Begins an execution: the plan is about to be built.
+    pub(super) fn begin(&mut self) {
+        self.phase = Phase::Setup;
+        self.epoch += 1;
+        self.threads.clear();
+        self.threads.push(Thread {
+            status: Status::Running,
+            history: Digest::new(domain::HISTORY),
+            term: 0,
+            token: false,
+        });
+        self.locks.clear();
+        self.oracles.clear();
+        self.objects = 0;
+        self.declared = 0;
+        self.next = None;
+        self.steps = 0;
+    }
+
+    /// Adds the next thread of the plan. Being spawned at this point of what the setup has
+    /// observed is its first observation.
+    pub(super) fn spawn(&mut self) {
+        let place = self.threads.len();
+        let history = self.threads[SETUP].history.with(place as u64);
+        self.threads.push(Thread { status: Status::Fresh, history, term: 0, token: false });
+    }
+
+    /// The plan is built; its first thread goes on where the setup ended.
+    pub(super) fn start(&mut self) {
+        self.threads[SETUP].status = Status::Ended;
+        if let Some(first) = self.threads.get_mut(SETUP + 1) {
+            first.status = Status::Running;
+        }
+        self.phase = Phase::Running;
+    }
+
+    /// Whether operations of this thread are to be interleaved; if not they are just performed.
+    pub(super) fn interleaves(&self, me: usize) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Over) && !quiet::unwinding(me)
+    }
+
+    /// A thread that unwinds has come upon a lock that is held: from here on nothing is explored,
+    /// and others go on only until it can have the lock.
+    pub(super) fn await_lock(&mut self, me: usize, lock: usize, object: Object) -> Way {
+        self.phase = Phase::Over;
+        match self.declare(me, Op::Lock, object, Needs::Lock(lock)) {
+            Way::Switch if self.next.is_none() => Way::Nowhere,
+            way => way,
+        }
+    }
+
+    /// A thread is about to perform an operation.
+    pub(super) fn declare(&mut self, me: usize, op: Op, object: Object, needs: Needs) -> Way {
+        let mark = (op as u64) << 32 | object.word();
+        let thread = &mut self.threads[me];
+        thread.status = Status::Declared(needs);
+        let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
+        self.declared ^= thread.term ^ declared;
+        thread.term = declared;
+        self.go_on(me)
+    }
+
+    /// A thread has ended. Whether it was the last one.
+    pub(super) fn ended(&mut self, me: usize) -> bool {
+        let thread = &mut self.threads[me];
+        thread.status = Status::Ended;
+        let declared = term(domain::THREAD, me as u64, thread.history);
+        self.declared ^= thread.term ^ declared;
+        thread.term = declared;
+        let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
+        if !all {
+            let _ = self.go_on(me);
+        }
+        all
+    }
+
+    /// Decides who goes on. `me`: who runs now.
+    fn go_on(&mut self, me: usize) -> Way {
+        self.next = if self.phase == Phase::Over { self.collapse() } else { self.decide() };
+        match self.next {
+            Some(next) if next == me => {
+                self.next = None;
+                self.threads[me].status = Status::Running;
+                Way::Ahead
+            }
+            _ => Way::Switch,
+        }
+    }
+
+    fn decide(&mut self) -> Option<usize> {
+        let fresh = self.threads.iter().position(|thread| thread.status == Status::Fresh);
+        if fresh.is_some() {
+            return fresh;
+        }
+        self.list_offers();
+        match self.offers[..] {
+            [] => {
+                let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
+                let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
+                let message = format!("{waiting} {threads} and nothing can wake them");
+                self.fail(FailureKind::Deadlock, message);
+                return None;
+            }
+            [only] => {
+                self.count_step();
+                return self.still_running().then_some(only);
+            }
+            _ => {}
+        }
+        self.count_step();
+        let way = self.ask(self.objects ^ self.declared, self.offers.len());
+        self.still_running().then(|| self.offers[way])
+    }
+
+    fn list_offers(&mut self) {
+        self.offers.clear();
+        for (place, thread) in self.threads.iter().enumerate() {
+            let on_offer = match thread.status {
+                Status::Declared(Needs::Nothing) => true,
+                Status::Declared(Needs::Lock(lock)) => self.locks[lock].is_none(),
+                Status::Declared(Needs::Token) => thread.token,
+                Status::Fresh | Status::Running | Status::Ended => false,
+            };
+            if on_offer {
+                self.offers.push(place);
+            }
+        }
+    }
+
+    /// Asks the search which of the ways on to take.
+    fn ask(&mut self, fingerprint: u128, ways: usize) -> usize {
+        let way = match &mut self.searcher {
+            Searcher::States(graph) => graph.decide(fingerprint, ways),
+            Searcher::Schedules(tree) => Some(tree.decide(ways)),
+        };
+        // Nothing can be learned any more: to the end by a fair way, so that loops are left.
+        way.unwrap_or(self.steps % ways)
+    }
+
+    fn count_step(&mut self) {
+        self.steps += 1;
+        if self.steps > self.limits.steps {
+            self.overran = true;
+            self.phase = Phase::Over;
+        }
+    }
+
+    fn still_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// Nothing is explored any more. But while a thread unwinds it may need a lock that another
+    /// one holds: until it can have it, anybody who can goes on.
+    fn collapse(&mut self) -> Option<usize> {
+        let unwinds = |(place, thread): (usize, &Thread)| {
+            quiet::unwinding(place) && matches!(thread.status, Status::Declared(_))
+        };
+        if !self.threads.iter().enumerate().any(unwinds) || self.steps > 2 * self.limits.steps {
+            return None;
+        }
+        self.steps += 1;
+        self.list_offers();
+        let unwinding = self.offers.iter().copied().find(|place| quiet::unwinding(*place));
+        unwinding.or_else(|| self.offers.get(self.steps % self.offers.len().max(1)).copied())
+    }
+
+    /// Which thread shuttle shall resume; `None` gives the execution up. `current`: which one it
+    /// ran last, if that has not finished.
+    pub(super) fn resume(&mut self, current: Option<usize>) -> Option<usize> {
+        if matches!(self.phase, Phase::Idle | Phase::Setup) {
+            return Some(current.unwrap_or(SETUP + 1));
+        }
+        // Ending is a scheduling point of shuttle, not ours.
+        if let Some(current) = current
+            && self.phase == Phase::Running
+            && matches!(self.threads[current].status, Status::Running | Status::Ended)
+        {
+            return Some(current);
+        }
+        let next = self.next.take()?;
+        self.threads[next].status = Status::Running;
+        Some(next)
+    }
+
+    /// A thread has observed something: its history grows.
+    pub(super) fn observed(&mut self, me: usize, done: &Done) {
+        if let Some(thread) = self.threads.get_mut(me) {
+            thread.history = done.absorbed_by(thread.history);
+        }
+    }
+
+    /// A choice among `ways`, made by a running thread: a level of its own in the search. The
+    /// state is that of the others at their declared operations, and the history of the chooser.
+    pub(super) fn choose(&mut self, me: usize, ways: usize) -> usize {
+        if ways <= 1 || !matches!(self.phase, Phase::Setup | Phase::Running) {
+            return 0;
+        }
+        let thread = &self.threads[me];
+        let chooser = term(domain::CHOICE, me as u64, thread.history);
+        self.ask(self.objects ^ self.declared ^ thread.term ^ chooser, ways)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// An atomic word exists, or has another value.
+    pub(super) fn atomic(&mut self, object: Object, before: Option<u64>, after: u64) {
+        let of = |value| term(domain::ATOMIC, object.word(), Digest::new(0).with(value));
+        self.objects ^= before.map_or(0, of) ^ of(after);
+    }
+
+    /// A lock was made: its number.
+    pub(super) fn lock_made(&mut self, object: Object, content: Digest) -> usize {
+        self.locks.push(None);
+        self.objects ^= Self::lock_term(object, None, content);
+        self.locks.len() - 1
+    }
+
+    fn lock_term(object: Object, holder: Option<usize>, content: Digest) -> u128 {
+        let holder = holder.map_or(0, |place| place as u64 + 1);
+        term(domain::LOCK, object.word(), content.with(holder))
+    }
+
+    /// Whether a lock is free.
+    pub(super) fn lock_is_free(&self, lock: usize) -> bool {
+        self.locks[lock].is_none()
+    }
+
+    /// A lock was taken: its holder observes what is in it.
+    pub(super) fn locked(&mut self, me: usize, lock: usize, object: Object, content: Digest) {
+        self.locks[lock] = Some(me);
+        self.objects ^= Self::lock_term(object, None, content);
+        self.objects ^= Self::lock_term(object, Some(me), content);
+        if let Some(thread) = self.threads.get_mut(me) {
+            thread.history = thread.history.with_digest(content);
+        }
+    }
+
+    /// A lock was given back, with this in it.
+    pub(super) fn unlocked(&mut self, lock: usize, object: Object, before: Digest, after: Digest) {
+        let holder = self.locks[lock].take();
+        self.objects ^= Self::lock_term(object, holder, before);
+        self.objects ^= Self::lock_term(object, None, after);
+    }
+
+    /// What is in a lock whose contents cannot be condensed and were changed: whatever a thread
+    /// with this history leaves there.
+    pub(super) fn written_by(&self, me: usize) -> Digest {
+        let history = self.threads.get(me).map_or(Digest::new(0), |thread| thread.history);
+        Digest::new(domain::CONTENT).with(1).with(me as u64).with_digest(history)
+    }
+
+    /// What is in a lock whose contents were condensed.
+    pub(super) fn condensed(digest: u64) -> Digest {
+        Digest::new(domain::CONTENT).with(2).with(digest)
+    }
+
+    /// The token of a thread's parker is there now, or is not.
+    pub(super) fn token(&mut self, place: usize, there: bool) {
+        if let Some(thread) = self.threads.get_mut(place)
+            && thread.token != there
+        {
+            thread.token = there;
+            self.objects ^= term(domain::TOKEN, place as u64, Digest::new(0));
+        }
+    }
+
+    /// Whether the token of a thread's parker is there.
+    pub(super) fn has_token(&self, place: usize) -> bool {
+        self.threads.get(place).is_some_and(|thread| thread.token)
+    }
+
+    /// The state of an oracle is condensed to this now.
+    pub(super) fn oracle(&mut self, key: &'static str, digest: u64) {
+        let name = Digest::new(domain::ORACLE).with_text(key);
+        let known = self.oracles.iter_mut().find(|(known, _)| *known == key);
+        match known {
+            Some((_, known)) => {
+                self.objects ^= name.with(*known).bits();
+                *known = digest;
+            }
+            None => self.oracles.push((key, digest)),
+        }
+        self.objects ^= name.with(digest).bits();
+    }
+
+    /// The execution has failed.
+    pub(super) fn fail(&mut self, kind: FailureKind, message: String) {
+        self.phase = Phase::Over;
+        self.failure.get_or_insert((kind, message));
+    }
+
+    /// The failure, if there was one.
+    pub(super) fn failed(&self) -> Option<&(FailureKind, String)> {
+        self.failure.as_ref()
+    }
+
+    /// The execution is over.
+    pub(super) fn end(&mut self) {
+        if self.phase == Phase::Idle {
+            return;
+        }
+        self.phase = Phase::Idle;
+        self.executions += 1;
+        self.depth = self.depth.max(self.steps);
+        match &mut self.searcher {
+            Searcher::States(graph) => self.cut += u64::from(graph.end()),
+            Searcher::Schedules(tree) => tree.end(),
+        }
+    }
+
+    /// Whether there is nothing left to explore.
+    pub(super) fn exhausted(&mut self) -> bool {
+        match &mut self.searcher {
+            Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
+            Searcher::Schedules(tree) => tree.exhausted(),
+        }
+    }
+
+    /// How many states are known.
+    pub(super) fn states(&self) -> usize {
+        match &self.searcher {
+            Searcher::States(graph) => graph.states(),
+            Searcher::Schedules(_) => 0,
+        }
+    }
+
+    /// The limit that forbids another execution.
+    pub(super) fn bound(&self, elapsed: std::time::Duration) -> Option<Bound> {
+        if self.limits.executions.is_some_and(|most| self.executions >= most) {
+            Some(Bound::Executions)
+        } else if self.limits.time.is_some_and(|most| elapsed >= most) {
+            Some(Bound::Time)
+        } else if self.limits.states.is_some_and(|most| self.states() >= most) {
+            Some(Bound::States)
+        } else {
+            None
+        }
+    }
+}
+
+/// Notes that the running thread has done something, in the record and in its history.
+pub(super) fn observe(done: Done) {
+    record::done(done);
+    with(|run| run.observed(record::current(), &done));
+}

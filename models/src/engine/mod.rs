@@ -1,0 +1,144 @@
+//! The engines: who decides which thread runs next.
+//!
+//! A scenario is one generic function that builds a [`Plan`]. An engine runs the plan many times,
+//! each time with another interleaving, and reports what it saw ([`Outcome`]).
+//!
+//! | engine | threads are | explores | memory model |
+//! |---|---|---|---|
+//! | [`Threads`] | threads of the operating system | what happens to happen | the machine's |
+//! | [`Explore`] | coroutines | all interleavings, each state once | sequentially consistent |
+//! | [`Shuttle`] | coroutines | random ones, or by priorities | sequentially consistent |
+//! | [`LoomSc`] | coroutines | all interleavings, with reduction | sequentially consistent |
+//! | [`LoomWeak`] | coroutines | interleavings and old values | what loom knows of C11 |
+//!
+//! `Explore` and `LoomSc` were written by different people on different principles; where both
+//! finish a scenario, the behaviours they saw must be the same set (`suite::GAPS` names the exception). `Explore` is the quicker one by
+//! far; `LoomWeak` is the only one that can miss a fence, and does not find everything.
+//!
+//! # What a scenario may do
+//!
+//! Everything the threads share goes through the primitives of the engine, or is not changed while
+//! they run. Nothing else may decide what a thread does: no address, no clock of the machine, no
+//! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
+
+mod digest;
+#[cfg(feature = "shuttle")]
+mod explore;
+#[cfg(feature = "loom")]
+mod on_loom;
+#[cfg(feature = "shuttle")]
+mod on_shuttle;
+// Each engine uses its part of these; without the others, part of them is idle.
+#[cfg_attr(not(all(feature = "loom", feature = "shuttle")), allow(dead_code))]
+mod outcome;
+#[cfg_attr(not(all(feature = "loom", feature = "shuttle")), allow(dead_code))]
+mod quiet;
+#[cfg_attr(not(all(feature = "loom", feature = "shuttle")), allow(dead_code))]
+mod record;
+mod story;
+mod threads;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod value;
+
+#[cfg(feature = "shuttle")]
+pub use explore::Explore;
+#[cfg(feature = "loom")]
+pub use on_loom::{Loom, LoomSc, LoomWeak};
+#[cfg(feature = "shuttle")]
+pub use on_shuttle::Shuttle;
+pub use outcome::{
+    Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling, Search,
+};
+pub use story::{Row, Story};
+pub use threads::Threads;
+
+use netpoller::seam::Primitives;
+
+/// An engine, as a type parameter of a scenario: its primitives, and how it runs a plan.
+pub trait Engine: Primitives + Clone {
+    /// The name in tables and on the command line.
+    const NAME: &'static str;
+
+    /// Runs the plans that `build` builds until everything was seen, a limit is reached or an
+    /// execution fails.
+    fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome;
+
+    /// Adds a value to the behaviour of the calling thread and to the story. Not a step that could
+    /// be interleaved.
+    fn note(label: &'static str, value: u64) {
+        record::done(record::Done {
+            label,
+            seen: Some(value),
+            ..record::Done::new(record::Op::Note, record::Object::NONE)
+        });
+    }
+
+    /// Adds a step of the state machine to the story: what it was, and the word before and after,
+    /// which `read` turns into text. Neither a step that could be interleaved nor a part of the
+    /// behaviour: it follows from the operations around it.
+    fn tell(label: &'static str, words: [u64; 2], read: fn(u64) -> String) {
+        record::done(record::Done {
+            label,
+            arguments: words,
+            words: Some(read),
+            ..record::Done::new(record::Op::Step, record::Object::NONE)
+        });
+    }
+
+    /// The objects that the calling thread makes from now on have this name in the story; the
+    /// second and later ones with a number.
+    fn label(label: &'static str) {
+        record::label(label);
+    }
+
+    /// State outside of the seam that decides whether an execution passes, such as that of an
+    /// oracle: `digest` condenses what is in it now, `key` tells one such state from another. An
+    /// engine that recognises states takes it into account.
+    fn absorb(_key: &'static str, _digest: u64) {}
+
+    /// The name of the calling thread in the plan.
+    #[must_use]
+    fn thread_name() -> &'static str {
+        record::name()
+    }
+}
+
+/// One run of a scenario: fresh objects, and what each thread does with them.
+#[derive(Default)]
+pub struct Plan {
+    /// The threads; the first one may be run by the engine's main thread.
+    pub threads: Vec<(&'static str, Body)>,
+    /// Runs after all threads have ended, on one of them or elsewhere; looks only through `peek`.
+    pub finally: Option<Body>,
+}
+
+/// What a thread does.
+pub type Body = Box<dyn FnOnce() + Send>;
+
+impl Plan {
+    /// A plan without threads.
+    #[must_use]
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// Adds a thread.
+    #[must_use]
+    pub fn thread(mut self, name: &'static str, body: impl FnOnce() + Send + 'static) -> Plan {
+        self.threads.push((name, Box::new(body)));
+        self
+    }
+
+    /// What must hold when all threads have ended. Panics when it does not.
+    #[must_use]
+    pub fn finally(mut self, check: impl FnOnce() + Send + 'static) -> Plan {
+        self.finally = Some(Box::new(check));
+        self
+    }
+}
+
+impl core::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.threads.iter().map(|(name, _)| name)).finish()
+    }
+}

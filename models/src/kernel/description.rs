@@ -1,0 +1,334 @@
+//! Open file descriptions, what they have in common, and the wakes that go from them to the
+//! event queues.
+//!
+//! A number of the table names a [`Description`]; `dup` gives it another number. A description
+//! is one end of an object: of a pipe, of a pair of sockets, of an eventfd. **Each object has
+//! one lock of its own**, and a value of type `SimFd` reaches the object without the table: a
+//! kernel behind one lock would order any two system calls, and hide whatever the program under
+//! test forgets to order.
+//!
+//! # Two steps
+//!
+//! A system call that changes an object first changes its state, under the object's lock, and
+//! takes down who watches it ([`Wakes`]); it wakes them after the lock is released
+//! ([`Wakes::deliver`]). In between other threads run, and may harvest the new state before its
+//! wake: a report without news.
+//!
+//! A wake never holds the object's lock while it takes a lock of an event queue; a harvest locks
+//! the queue first and then the objects, one after the other.
+//!
+//! # Out of scope
+//!
+//! References held by system calls that are under way: a description ends when its last number
+//! is closed, even if another thread is inside a call on it. Through the seam that cannot
+//! happen, because a number is closed by its owner, by value.
+
+use super::epoll::{Epoll, Key};
+use super::errno::{Errno, Result};
+use super::event::Eventfd;
+use super::pipe::Pipe;
+use super::unix::Pair;
+use netpoller::seam::{Arc, Mutex, Primitives};
+use std::hash::{Hash, Hasher};
+use std::sync::Weak;
+
+/// The conditions and options of epoll, as Linux numbers them.
+pub mod mask {
+    /// There is something to read.
+    pub const IN: u32 = 0x1;
+    /// There is urgent data.
+    pub const PRI: u32 = 0x2;
+    /// There is room to write.
+    pub const OUT: u32 = 0x4;
+    /// An error condition; reported whether asked for or not.
+    pub const ERR: u32 = 0x8;
+    /// Hang-up; reported whether asked for or not.
+    pub const HUP: u32 = 0x10;
+    /// Normal data can be read.
+    pub const RDNORM: u32 = 0x40;
+    /// Priority data can be read.
+    pub const RDBAND: u32 = 0x80;
+    /// Normal data can be written.
+    pub const WRNORM: u32 = 0x100;
+    /// Priority data can be written.
+    pub const WRBAND: u32 = 0x200;
+    /// The peer will write no more.
+    pub const RDHUP: u32 = 0x2000;
+    /// Reported by one thread only. Not simulated.
+    pub const EXCLUSIVE: u32 = 1 << 28;
+    /// Silent after one report until modified.
+    pub const ONESHOT: u32 = 1 << 30;
+    /// Reported once per edge.
+    pub const ET: u32 = 1 << 31;
+}
+
+/// What a wake says has changed. Zero says: anything.
+pub(super) mod key {
+    use super::mask;
+    pub(in super::super) const ANYTHING: u32 = 0;
+    pub(in super::super) const PIPE_IN: u32 = mask::IN | mask::RDNORM;
+    pub(in super::super) const PIPE_OUT: u32 = mask::OUT | mask::WRNORM;
+    pub(in super::super) const SOCKET_IN: u32 = mask::IN | mask::PRI | mask::RDNORM | mask::RDBAND;
+    pub(in super::super) const SOCKET_OUT: u32 = mask::OUT | mask::WRNORM | mask::WRBAND;
+    pub(in super::super) const EVENTFD_IN: u32 = mask::IN;
+    pub(in super::super) const EVENTFD_OUT: u32 = mask::OUT;
+    pub(in super::super) const EPOLL_IN: u32 = mask::IN;
+}
+
+/// Which end of an object: of a pipe, the first is the one to read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum End {
+    First,
+    Second,
+}
+
+impl End {
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(super) const fn other(self) -> End {
+        match self {
+            End::First => End::Second,
+            End::Second => End::First,
+        }
+    }
+}
+
+/// What every object can be asked.
+pub(super) trait Object<P: Primitives> {
+    /// The conditions that hold now at one end: a function of the state.
+    fn bits(&self, end: End) -> u32;
+
+    /// Who watches that end, oldest registration first.
+    fn watchers(&mut self, end: End) -> &mut Vec<Watch<P>>;
+
+    /// The description of that end is gone, and nobody watches it any more.
+    fn release(&mut self, end: End) -> Wakes<P>;
+
+    /// How many bytes could be read at that end.
+    fn buffered(&self, end: End) -> usize;
+}
+
+/// A registration, as the object sees it.
+pub(super) struct Watch<P: Primitives> {
+    pub(super) epoll: Weak<Epoll<P>>,
+    /// The serial number of the event queue, which is its name.
+    pub(super) queue: u64,
+    pub(super) item: Key,
+}
+
+impl<P: Primitives> Clone for Watch<P> {
+    fn clone(&self) -> Watch<P> {
+        Watch { epoll: self.epoll.clone(), queue: self.queue, item: self.item }
+    }
+}
+
+impl<P: Primitives> core::fmt::Debug for Watch<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?} in queue {}", self.item, self.queue)
+    }
+}
+
+impl<P: Primitives> Hash for Watch<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.queue, self.item).hash(state);
+    }
+}
+
+/// The second step of a change: who is to be told, and what.
+#[must_use = "without its wakes a change of state is never reported"]
+pub(super) struct Wakes<P: Primitives>(Vec<(Watch<P>, u32)>);
+
+impl<P: Primitives> Wakes<P> {
+    pub(super) const fn none() -> Wakes<P> {
+        Wakes(Vec::new())
+    }
+
+    pub(super) fn of(watchers: &[Watch<P>], key: u32) -> Wakes<P> {
+        Wakes::none().and(watchers, key)
+    }
+
+    /// Also these, newest registration first.
+    pub(super) fn and(mut self, watchers: &[Watch<P>], key: u32) -> Wakes<P> {
+        self.0.extend(watchers.iter().rev().map(|watch| (watch.clone(), key)));
+        self
+    }
+
+    /// Wakes them, one after the other. No lock of the kernel may be held.
+    pub(super) fn deliver(self) {
+        for (watch, key) in self.0 {
+            if let Some(epoll) = watch.epoll.upgrade() {
+                epoll.edge(watch.item, key);
+            }
+        }
+    }
+}
+
+/// Both steps: changes the state under the lock, and delivers the wakes after it.
+pub(super) fn change<P: Primitives, S, R>(
+    object: &impl Mutex<S>,
+    state: impl FnOnce(&mut S) -> (R, Wakes<P>),
+) -> R {
+    let (result, wakes) = state(&mut object.lock());
+    wakes.deliver();
+    result
+}
+
+/// An open file description.
+#[derive(Debug)]
+pub(super) struct Description<P: Primitives> {
+    /// Its name: descriptions are numbered as they are made.
+    pub(super) serial: u64,
+    pub(super) file: File<P>,
+}
+
+/// What a description is of.
+#[derive(Debug)]
+pub(super) enum File<P: Primitives> {
+    Eventfd(P::Mutex<Eventfd<P>>),
+    Pipe(Arc<P::Mutex<Pipe<P>>>, End),
+    Socket(Arc<P::Mutex<Pair<P>>>, End),
+    Epoll(Arc<Epoll<P>>),
+    /// An empty regular file, which has no readiness.
+    Regular,
+}
+
+impl<P: Primitives> Description<P> {
+    /// Locks the object; `None` for what is not one in this sense.
+    fn with<R>(&self, look: impl FnOnce(&mut dyn Object<P>, End) -> R) -> Option<R> {
+        match &self.file {
+            File::Eventfd(object) => Some(look(&mut *object.lock(), End::First)),
+            File::Pipe(object, end) => Some(look(&mut *object.lock(), *end)),
+            File::Socket(object, end) => Some(look(&mut *object.lock(), *end)),
+            File::Epoll(_) | File::Regular => None,
+        }
+    }
+
+    /// The conditions that hold now.
+    pub(super) fn poll(&self) -> u32 {
+        match &self.file {
+            File::Epoll(epoll) => epoll.probe(),
+            _ => self.with(|object, end| object.bits(end)).unwrap_or(mask::IN | mask::OUT),
+        }
+    }
+
+    /// Enters a registration and says what holds, in one step.
+    pub(super) fn watch(&self, watch: Watch<P>) -> u32 {
+        match &self.file {
+            File::Epoll(epoll) => {
+                epoll.watch(watch);
+                epoll.probe()
+            }
+            _ => self
+                .with(|object, end| {
+                    object.watchers(end).push(watch);
+                    object.bits(end)
+                })
+                .unwrap_or(0),
+        }
+    }
+
+    /// Takes a registration out.
+    pub(super) fn unwatch(&self, queue: u64, item: Key) {
+        let others = |watch: &Watch<P>| (watch.queue, watch.item) != (queue, item);
+        match &self.file {
+            File::Epoll(epoll) => epoll.unwatch(others),
+            _ => {
+                self.with(|object, end| object.watchers(end).retain(others));
+            }
+        }
+    }
+
+    /// The last number is closed: ends the registrations, then lets go of the object, whose
+    /// wakes concern the peer.
+    pub(super) fn release(&self) {
+        if let File::Epoll(epoll) = &self.file {
+            return epoll.release();
+        }
+        // Mostly nobody watches any more, and then one lock is enough.
+        let first = self.with(|object, end| {
+            let watchers = object.watchers(end).clone();
+            if watchers.is_empty() {
+                (watchers, object.release(end))
+            } else {
+                (watchers, Wakes::none())
+            }
+        });
+        let Some((watchers, mut wakes)) = first else { return };
+        if !watchers.is_empty() {
+            for watch in watchers {
+                if let Some(epoll) = watch.epoll.upgrade() {
+                    epoll.forget(watch.item);
+                }
+            }
+            if let Some(rest) = self.with(|object, end| {
+                object.watchers(end).clear();
+                object.release(end)
+            }) {
+                wakes = rest;
+            }
+        }
+        wakes.deliver();
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        match &self.file {
+            File::Eventfd(object) => {
+                change(object, |eventfd: &mut Eventfd<P>| eventfd.read(buffer))
+            }
+            File::Pipe(pipe, End::First) => {
+                change(pipe.as_ref(), |pipe: &mut Pipe<P>| pipe.read(buffer))
+            }
+            File::Pipe(_, End::Second) => Err(Errno::EBADF),
+            File::Socket(pair, end) => {
+                change(pair.as_ref(), |pair: &mut Pair<P>| pair.receive(*end, buffer))
+            }
+            File::Epoll(_) => Err(Errno::EINVAL),
+            File::Regular => Ok(0),
+        }
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
+        match &self.file {
+            File::Eventfd(object) => {
+                change(object, |eventfd: &mut Eventfd<P>| eventfd.write(bytes))
+            }
+            File::Pipe(pipe, End::Second) => {
+                change(pipe.as_ref(), |pipe: &mut Pipe<P>| pipe.write(bytes))
+            }
+            File::Pipe(_, End::First) => Err(Errno::EBADF),
+            File::Socket(pair, end) => {
+                change(pair.as_ref(), |pair: &mut Pair<P>| pair.send(*end, bytes))
+            }
+            File::Epoll(_) => Err(Errno::EINVAL),
+            File::Regular => Ok(bytes.len()),
+        }
+    }
+
+    /// The pair of sockets that this is an end of.
+    pub(super) fn socket(&self) -> Result<(&P::Mutex<Pair<P>>, End)> {
+        match &self.file {
+            File::Socket(pair, end) => Ok((pair, *end)),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    /// The event queue that this is.
+    pub(super) fn epoll(&self) -> Result<&Arc<Epoll<P>>> {
+        match &self.file {
+            File::Epoll(epoll) => Ok(epoll),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// How many bytes could be read; for an eventfd, its counter. Not a step of the program.
+    pub(super) fn peek_buffered(&self) -> usize {
+        match &self.file {
+            File::Eventfd(object) => object.peek(|object| object.buffered(End::First)),
+            File::Pipe(object, end) => object.peek(|object| object.buffered(*end)),
+            File::Socket(object, end) => object.peek(|object| object.buffered(*end)),
+            File::Epoll(_) | File::Regular => 0,
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! An event queue: registrations, a list of those with news, and the threads that wait for it.
+//!
+//! An [`Item`] is a registration, known by its [`Key`]: a number *and* the open file description
+//! that the number named at the time. It lives as long as the description, whatever becomes of
+//! the number.
+//!
+//! | what | who changes it |
+//! |---|---|
+//! | `ready`: items with news, oldest news first | [`edge`](Epoll::edge), [`add`](Epoll::add), [`modify`](Epoll::modify), a harvest |
+//! | `pending`: news that came in while a harvest was under way | `edge`, the end of the harvest |
+//! | `waiters`: who sleeps, the last one to lie down on top | a wait that found nothing, and every wake |
+//! | `woken`: who was woken and has not looked yet | the same |
+//!
+//! All of it is under `state`. `whole` is held by a harvest from beginning to end and by every
+//! change of the set; edges need only `state`. Without
+//! [`edges_during_harvest`](super::Config::edges_during_harvest) `state` is held for the whole
+//! harvest and `whole` is not used.
+//!
+//! # A harvest
+//!
+//! takes the list, and asks each item in turn, *now*, what holds (the edge that queued it may
+//! be older or newer news). What does not match the mask is dropped and counts for nothing.
+//! A level-triggered item goes back to the end of the list. What is left over stays in front,
+//! news that came in meanwhile follow it. A batch is not a snapshot.
+//!
+//! # Sleeping
+//!
+//! A waiter sleeps on the parker of its thread, which has one token. A token that somebody else
+//! made available meanwhile (the waker of a task, say) ends the sleep but not the wait: the
+//! waiter lies down again, and makes that token available again when it returns. A token that
+//! falls together with the kernel's own wake cannot be told from it and is used up: a thread
+//! that waits here must not be woken through its parker for other reasons at the same time.
+//!
+//! # Out of scope
+//!
+//! `EPOLLEXCLUSIVE`, signals, and the depth limit of nested event queues beyond Linux's own.
+
+use super::description::{Description, File, Wakes, Watch, key, mask};
+use super::digest::digest;
+use super::errno::{Errno, Result};
+use netpoller::seam::{Arc, Mutex, Parker, Primitives};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What tells one registration of a queue from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The number that was registered.
+    pub number: i32,
+    /// The serial number of the open file description behind it at that time.
+    pub description: u64,
+}
+
+/// One harvested event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// What the registration was labelled.
+    pub data: u64,
+    /// The conditions that held.
+    pub bits: u32,
+}
+
+/// How many event queues may be nested in a row.
+const NESTING: usize = 4;
+
+/// An event queue.
+#[derive(Debug)]
+pub(super) struct Epoll<P: Primitives> {
+    serial: u64,
+    edges_during_harvest: bool,
+    whole: P::Mutex<()>,
+    state: P::Mutex<State<P>>,
+}
+
+#[derive(Debug)]
+struct State<P: Primitives> {
+    items: BTreeMap<Key, Item<P>>,
+    ready: Vec<Key>,
+    scanning: bool,
+    pending: Vec<Key>,
+    waiters: Vec<Waiter<P>>,
+    woken: Vec<u32>,
+    /// The event queues that this one is registered in.
+    watchers: Vec<Watch<P>>,
+}
+
+#[derive(Debug)]
+struct Item<P: Primitives> {
+    description: Arc<Description<P>>,
+    mask: u32,
+    data: u64,
+    /// False once a ONESHOT item has been reported.
+    enabled: bool,
+}
+
+/// A thread that sleeps. Its place is the lowest number that no other sleeper has, so that the
+/// state of a queue does not depend on how many have slept before.
+#[derive(Debug)]
+struct Waiter<P: Primitives> {
+    place: u32,
+    parker: P::Parker,
+}
+
+/// A thread in a wait that may sleep.
+#[derive(Debug)]
+pub(super) struct Sleeper<P: Primitives> {
+    parker: P::Parker,
+    place: Option<u32>,
+    /// Whether a token that was not the kernel's ended a sleep.
+    foreign: bool,
+}
+
+impl<P: Primitives> State<P> {
+    fn digest(&self) -> u64 {
+        let mut items = Vec::with_capacity(self.items.len());
+        for (key, item) in &self.items {
+            items.push((*key, item.mask, item.data, item.enabled));
+        }
+        let waiters: Vec<u32> = self.waiters.iter().map(|waiter| waiter.place).collect();
+        let lists = (&self.ready, self.scanning, &self.pending);
+        digest(&(items, lists, waiters, &self.woken, &self.watchers))
+    }
+
+    /// The last one that lay down.
+    fn pop_waiter(&mut self) -> Option<P::Parker> {
+        let waiter = self.waiters.pop()?;
+        self.woken.push(waiter.place);
+        self.woken.sort_unstable();
+        Some(waiter.parker)
+    }
+
+    /// There is news of an item: it is queued, once, and somebody is woken.
+    fn queue(&mut self, key: Key) -> Stir<P> {
+        let list = if self.scanning { &mut self.pending } else { &mut self.ready };
+        if !list.contains(&key) {
+            list.push(key);
+        }
+        Stir { parker: self.pop_waiter(), outer: Wakes::of(&self.watchers, key::EPOLL_IN) }
+    }
+
+    fn begin(&mut self) -> Harvest<P> {
+        self.scanning = true;
+        let mut left = VecDeque::with_capacity(self.ready.len());
+        for key in self.ready.drain(..) {
+            let item = &self.items[&key];
+            let description = item.description.clone();
+            left.push_back(Look { key, mask: item.mask, data: item.data, description });
+        }
+        Harvest { left, again: Vec::new(), spent: Vec::new(), reports: Vec::new() }
+    }
+
+    /// Puts back what the harvest did not take; says whom else to wake.
+    fn finish(&mut self, harvest: &mut Harvest<P>) -> Option<P::Parker> {
+        self.scanning = false;
+        for key in harvest.spent.drain(..) {
+            if let Some(item) = self.items.get_mut(&key) {
+                item.enabled = false;
+            }
+        }
+        self.ready = harvest.left.drain(..).map(|look| look.key).collect();
+        for key in std::mem::take(&mut self.pending) {
+            let known = self.ready.contains(&key) || harvest.again.contains(&key);
+            if self.items[&key].enabled && !known {
+                self.ready.push(key);
+            }
+        }
+        self.ready.append(&mut harvest.again);
+        if self.ready.is_empty() { None } else { self.pop_waiter() }
+    }
+
+    fn forget(&mut self, key: Key) -> Option<Item<P>> {
+        self.ready.retain(|queued| *queued != key);
+        self.items.remove(&key)
+    }
+}
+
+/// Whom to wake after the lock is released.
+#[must_use]
+struct Stir<P: Primitives> {
+    parker: Option<P::Parker>,
+    outer: Wakes<P>,
+}
+
+impl<P: Primitives> Stir<P> {
+    const fn nobody() -> Stir<P> {
+        Stir { parker: None, outer: Wakes::none() }
+    }
+
+    fn go(self) {
+        if let Some(parker) = self.parker {
+            parker.unpark();
+        }
+        self.outer.deliver();
+    }
+}
+
+/// A harvest under way.
+struct Harvest<P: Primitives> {
+    left: VecDeque<Look<P>>,
+    again: Vec<Key>,
+    spent: Vec<Key>,
+    reports: Vec<Report>,
+}
+
+/// What a harvest needs of an item; the set does not change under it.
+struct Look<P: Primitives> {
+    key: Key,
+    mask: u32,
+    data: u64,
+    description: Arc<Description<P>>,
+}
+
+impl<P: Primitives> Look<P> {
+    fn bits(&self) -> u32 {
+        self.description.poll() & self.mask
+    }
+}
+
+impl<P: Primitives> Harvest<P> {
+    fn run(&mut self, most: usize) {
+        while self.reports.len() < most {
+            let Some(look) = self.left.pop_front() else { break };
+            let bits = look.bits();
+            if bits == 0 {
+                continue;
+            }
+            self.reports.push(Report { data: look.data, bits });
+            if look.mask & mask::ONESHOT != 0 {
+                self.spent.push(look.key);
+            } else if look.mask & mask::ET == 0 {
+                self.again.push(look.key);
+            }
+        }
+    }
+
+    /// Whether there is anything to report; what is stale in front of it is dropped.
+    fn probe(&mut self) -> bool {
+        while let Some(look) = self.left.front() {
+            if look.bits() != 0 {
+                return true;
+            }
+            self.left.pop_front();
+        }
+        false
+    }
+}
+
+impl<P: Primitives> Sleeper<P> {
+    pub(super) fn new() -> Sleeper<P> {
+        Sleeper { parker: P::parker(), place: None, foreign: false }
+    }
+
+    fn lie_down(&mut self, state: &mut State<P>) {
+        let taken =
+            |place| state.waiters.iter().any(|w| w.place == place) || state.woken.contains(&place);
+        let place = (0..).find(|place| !taken(*place)).expect("a free place among all numbers");
+        state.waiters.push(Waiter { place, parker: self.parker.clone() });
+        self.place = Some(place);
+    }
+
+    fn get_up(&mut self, state: &mut State<P>) {
+        let Some(place) = self.place.take() else { return };
+        let count = state.woken.len();
+        state.woken.retain(|woken| *woken != place);
+        if state.woken.len() == count {
+            self.foreign = true;
+            state.waiters.retain(|waiter| waiter.place != place);
+        }
+    }
+
+    /// Sleeps if it lay down.
+    pub(super) fn sleep(&self) {
+        if self.place.is_some() {
+            self.parker.park();
+        }
+    }
+
+    /// The wait is over: gives back what was not meant for it.
+    pub(super) fn leave(self) {
+        if self.foreign {
+            self.parker.unpark();
+        }
+    }
+}
+
+impl<P: Primitives> Epoll<P> {
+    pub(super) fn create(serial: u64, edges_during_harvest: bool) -> Arc<Epoll<P>> {
+        let state = State {
+            items: BTreeMap::new(),
+            ready: Vec::new(),
+            scanning: false,
+            pending: Vec::new(),
+            waiters: Vec::new(),
+            woken: Vec::new(),
+            watchers: Vec::new(),
+        };
+        Arc::new(Epoll {
+            serial,
+            edges_during_harvest,
+            whole: Mutex::new((), |()| Some(0)),
+            state: Mutex::new(state, |state| Some(state.digest())),
+        })
+    }
+
+    /// Keeps harvests and changes of the set apart where `state` alone does not.
+    fn exclude(&self) -> Option<<P::Mutex<()> as Mutex<()>>::Guard<'_>> {
+        self.edges_during_harvest.then(|| self.whole.lock())
+    }
+
+    /// Something happened to a registered description; `key` says what.
+    pub(super) fn edge(&self, item: Key, key: u32) {
+        let stir = {
+            let mut state = self.state.lock();
+            match state.items.get(&item) {
+                Some(found) if found.enabled && (key == 0 || key & found.mask != 0) => {
+                    state.queue(item)
+                }
+                _ => Stir::nobody(),
+            }
+        };
+        stir.go();
+    }
+
+    pub(super) fn add(
+        self: &Arc<Self>,
+        number: i32,
+        description: &Arc<Description<P>>,
+        mask: u32,
+        data: u64,
+    ) -> Result<()> {
+        match &description.file {
+            File::Regular => return Err(Errno::EPERM),
+            File::Epoll(inner) => self.may_contain(inner)?,
+            _ => {}
+        }
+        let mask = accepted(mask)?;
+        let key = Key { number, description: description.serial };
+        let _whole = self.exclude();
+        let stir = {
+            let mut state = self.state.lock();
+            if state.items.contains_key(&key) {
+                return Err(Errno::EEXIST);
+            }
+            let item = Item { description: description.clone(), mask, data, enabled: true };
+            state.items.insert(key, item);
+            let watch = Watch { epoll: Arc::downgrade(self), queue: self.serial, item: key };
+            // What holds already is reported, once.
+            if description.watch(watch) & mask != 0 { state.queue(key) } else { Stir::nobody() }
+        };
+        stir.go();
+        Ok(())
+    }
+
+    pub(super) fn modify(&self, key: Key, mask: u32, data: u64) -> Result<()> {
+        let mask = accepted(mask)?;
+        let _whole = self.exclude();
+        let stir = {
+            let mut state = self.state.lock();
+            let item = state.items.get_mut(&key).ok_or(Errno::ENOENT)?;
+            (item.mask, item.data, item.enabled) = (mask, data, true);
+            // The same as after an ADD: this is how an item is armed again. One that is queued
+            // already stirs nobody.
+            let holds = item.description.poll() & mask != 0;
+            if holds && !state.ready.contains(&key) { state.queue(key) } else { Stir::nobody() }
+        };
+        stir.go();
+        Ok(())
+    }
+
+    pub(super) fn delete(&self, key: Key) -> Result<()> {
+        let _whole = self.exclude();
+        let mut state = self.state.lock();
+        let item = state.forget(key).ok_or(Errno::ENOENT)?;
+        item.description.unwatch(self.serial, key);
+        Ok(())
+    }
+
+    /// The description of a registration is gone.
+    pub(super) fn forget(&self, key: Key) {
+        let _whole = self.exclude();
+        self.state.lock().forget(key);
+    }
+
+    /// Harvests up to `most` events. A `sleeper` lies down if there was nothing, without a gap
+    /// in which an edge could be missed.
+    pub(super) fn harvest(&self, most: usize, mut sleeper: Option<&mut Sleeper<P>>) -> Vec<Report> {
+        let _whole = self.exclude();
+        let mut state = self.state.lock();
+        if let Some(sleeper) = &mut sleeper {
+            sleeper.get_up(&mut state);
+        }
+        let mut harvest = state.begin();
+        if self.edges_during_harvest && !harvest.left.is_empty() {
+            drop(state);
+            harvest.run(most);
+            state = self.state.lock();
+        } else {
+            harvest.run(most);
+        }
+        let woken = state.finish(&mut harvest);
+        if let Some(sleeper) = sleeper
+            && harvest.reports.is_empty()
+            && state.ready.is_empty()
+        {
+            sleeper.lie_down(&mut state);
+        }
+        drop(state);
+        if let Some(parker) = woken {
+            parker.unpark();
+        }
+        harvest.reports
+    }
+
+    /// What holds of this queue as an object of another one.
+    pub(super) fn probe(&self) -> u32 {
+        let _whole = self.exclude();
+        let mut state = self.state.lock();
+        let mut harvest = state.begin();
+        let any = if self.edges_during_harvest && !harvest.left.is_empty() {
+            drop(state);
+            let any = harvest.probe();
+            state = self.state.lock();
+            any
+        } else {
+            harvest.probe()
+        };
+        let woken = state.finish(&mut harvest);
+        drop(state);
+        if let Some(parker) = woken {
+            parker.unpark();
+        }
+        if any { mask::IN | mask::RDNORM } else { 0 }
+    }
+
+    pub(super) fn watch(&self, watch: Watch<P>) {
+        self.state.lock().watchers.push(watch);
+    }
+
+    pub(super) fn unwatch(&self, others: impl FnMut(&Watch<P>) -> bool) {
+        self.state.lock().watchers.retain(others);
+    }
+
+    /// The last number of this queue is closed.
+    pub(super) fn release(&self) {
+        let (watchers, items) = {
+            let _whole = self.exclude();
+            let mut state = self.state.lock();
+            state.ready.clear();
+            (std::mem::take(&mut state.watchers), std::mem::take(&mut state.items))
+        };
+        for watch in watchers {
+            if let Some(outer) = watch.epoll.upgrade() {
+                outer.forget(watch.item);
+            }
+        }
+        for (key, item) in items {
+            item.description.unwatch(self.serial, key);
+        }
+    }
+
+    /// Whether registering `inner` here makes no circle and nests no deeper than allowed.
+    fn may_contain(self: &Arc<Self>, inner: &Arc<Self>) -> Result<()> {
+        let below = inner.depth_below(self, NESTING).ok_or(Errno::ELOOP)?;
+        if below + 1 + self.depth_above(NESTING) > NESTING { Err(Errno::ELOOP) } else { Ok(()) }
+    }
+
+    /// How many queues are nested in a row inside of this one; `None` when one is `forbidden`.
+    fn depth_below(self: &Arc<Self>, forbidden: &Arc<Self>, most: usize) -> Option<usize> {
+        if Arc::ptr_eq(self, forbidden) {
+            return None;
+        }
+        let files: Vec<_> =
+            self.state.lock().items.values().map(|item| item.description.clone()).collect();
+        let mut depth = 0;
+        for description in files {
+            if let File::Epoll(epoll) = &description.file {
+                let below = if most == 0 { 0 } else { epoll.depth_below(forbidden, most - 1)? };
+                depth = depth.max(below + 1);
+            }
+        }
+        Some(depth)
+    }
+
+    /// How many queues this one is nested in.
+    fn depth_above(&self, most: usize) -> usize {
+        let watchers = self.state.lock().watchers.clone();
+        let outer = watchers.iter().filter_map(|watch| watch.epoll.upgrade());
+        outer.map(|e| 1 + if most == 0 { 0 } else { e.depth_above(most - 1) }).max().unwrap_or(0)
+    }
+
+    /// How many threads sleep in a wait. Not a step of the program.
+    pub(super) fn peek_waiters(&self) -> usize {
+        self.state.peek(|state| state.waiters.len())
+    }
+
+    /// What is registered, with its label and mask. Not a step of the program.
+    pub(super) fn peek_items(&self) -> Vec<(Key, u64, u32)> {
+        self.state.peek(|state| {
+            state.items.iter().map(|(key, item)| (*key, item.data, item.mask)).collect()
+        })
+    }
+
+    /// What is queued, as labels. Not a step of the program.
+    pub(super) fn peek_ready(&self) -> Vec<u64> {
+        self.state.peek(|state| state.ready.iter().map(|key| state.items[key].data).collect())
+    }
+}
+
+/// The mask that is in force: errors and hang-up are always reported.
+fn accepted(mask: u32) -> Result<u32> {
+    if mask & mask::EXCLUSIVE != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(mask | mask::ERR | mask::HUP)
+}

@@ -1,0 +1,145 @@
+//! The simulated kernel: objects, descriptors and event queues with the semantics of Linux, as
+//! an ordinary program over the primitives of an engine.
+//!
+//! A model checker cannot look into a real kernel. This one runs inside of the model: each of
+//! its locks is a lock of the engine, so the engine decides how system calls of different
+//! threads interleave *inside*. It follows a transition system that was written down from
+//! recordings of Linux, and is held against those recordings and against the kernel of the host
+//! by [`vectors`](crate::vectors).
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `table` | numbers and what they name |
+//! | `description` | open file descriptions; state change first, wake second |
+//! | `event`, `pipe`, `unix` | the objects |
+//! | `epoll` | the event queue: mask computed at the harvest, edges are wakes, last waiter first |
+//! | `raw` | system calls by number, for recorded programs |
+//! | `seam` | the same for the poller under test |
+//! | `stub` | a kernel that has nothing but a break, and orders nothing |
+//!
+//! # Locks
+//!
+//! One per object, one or two per event queue, one for the table. Order: event queue (outer
+//! before inner), then object. The table's is never held with another. Reading and writing
+//! through the seam takes the lock of the object alone, and one of each event queue that is
+//! woken.
+//!
+//! # Time
+//!
+//! is virtual and stands still, but for two things: [`SimKernel::advance_to`], and a wait with a
+//! timeout that finds nothing, which advances it to its deadline and returns.
+//!
+//! # Deterministic
+//!
+//! One thread sees exactly what Linux shows it. With several threads the engine's choices are
+//! the only ones: no extra edges, no signals, batches as large as asked for.
+//!
+//! # Out of scope
+//!
+//! Sockets that connect and listen, timers, signals, `EPOLLEXCLUSIVE`, descriptors in flight,
+//! and the end of a description while another thread is inside a call on it.
+
+mod config;
+mod description;
+mod digest;
+mod epoll;
+mod errno;
+mod event;
+mod pipe;
+mod raw;
+mod seam;
+mod stub;
+mod table;
+mod unix;
+
+pub use config::{Accounting, Config};
+pub use description::mask;
+pub use epoll::{Key, Report};
+pub use errno::Errno;
+pub use raw::{Control, Raw};
+pub use seam::{SimBatch, SimFd, SimQueue};
+pub use stub::{StubFd, StubKernel, StubQueue};
+
+use core::sync::atomic::Ordering;
+use netpoller::seam::{Arc, Atomic, Instant, Mutex, Primitives};
+use table::Table;
+
+/// A simulated kernel and the process that runs on it. A clone is another handle to the same.
+pub struct SimKernel<P: Primitives> {
+    core: Arc<Core<P>>,
+}
+
+/// What all handles share.
+#[derive(Debug)]
+struct Core<P: Primitives> {
+    config: Config,
+    table: P::Mutex<Table<P>>,
+    /// Nanoseconds.
+    clock: P::AtomicU64,
+}
+
+impl<P: Primitives> Clone for SimKernel<P> {
+    fn clone(&self) -> SimKernel<P> {
+        SimKernel { core: self.core.clone() }
+    }
+}
+
+impl<P: Primitives> core::fmt::Debug for SimKernel<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.core.fmt(f)
+    }
+}
+
+impl<P: Primitives> SimKernel<P> {
+    /// A kernel on which nothing is open. Its time is 0.
+    #[must_use]
+    pub fn new(config: Config) -> SimKernel<P> {
+        let clock = P::AtomicU64::new(0);
+        SimKernel { core: Arc::new(Core { config, table: Table::<P>::create(&config), clock }) }
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.core.config
+    }
+
+    /// The system calls by number.
+    #[must_use]
+    pub fn raw(&self) -> Raw<'_, P> {
+        Raw(self)
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        // The clock orders nothing: what a program under test concludes from it, it has to
+        // order by itself.
+        Instant::from_nanos(self.core.clock.load(Ordering::Relaxed))
+    }
+
+    /// Lets the virtual time pass until `instant`. It never goes back.
+    pub fn advance_to(&self, instant: Instant) {
+        let (clock, later) = (&self.core.clock, instant.as_nanos());
+        let mut now = clock.load(Ordering::Relaxed);
+        while now < later {
+            // Relaxed: as in `now`.
+            match clock.compare_exchange(now, later, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// The numbers that are open. Not a step of the program.
+    #[must_use]
+    pub fn peek_open_numbers(&self) -> Vec<i32> {
+        self.core.table.peek(Table::<P>::numbers)
+    }
+
+    /// How many numbers were given out, and how many were closed. Not a step of the program.
+    #[must_use]
+    pub fn peek_opened_and_closed(&self) -> (u64, u64) {
+        self.core.table.peek(Table::<P>::counts)
+    }
+}

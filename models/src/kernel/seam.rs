@@ -1,0 +1,338 @@
+//! The simulated kernel as the poller sees it.
+//!
+//! [`SimFd`] owns a number and reaches its object without the table. It is closed by
+//! [`Kernel::close`] or when it is dropped; a number that is not its own any more by then, or
+//! not open, was closed twice, and that is a panic that says so. A drop in a thread that
+//! panics already closes nothing: the engine may be gone, and the execution has failed anyway.
+//!
+//! [`SimQueue`] is an event queue and an eventfd that is registered in it, level-triggered, as
+//! the break: two numbers, as on Linux. Descriptors are registered once, edge-triggered.
+
+use super::description::{Description, change, mask};
+use super::epoll::Key;
+use super::errno::{Errno, Result};
+use super::table::Opened;
+use super::unix::Pair;
+use super::{Report, SimKernel};
+use netpoller::seam::{
+    Address, Arc, Batch, Event, HowToShut, Kernel, Kind, Mutex, Primitives, RegisterFault,
+    SetChange, Timeout,
+};
+use netpoller_spec::Mode;
+use netpoller_spec::events::Bits;
+use netpoller_spec::token::Token;
+use std::io;
+
+/// What a descriptor is registered for.
+const BOTH_DIRECTIONS: u32 = mask::IN | mask::OUT | mask::RDHUP | mask::ET;
+/// The conditions that the poller is told of: Linux reports no more for the mask above.
+const TOLD: u32 = mask::IN | mask::PRI | mask::OUT | mask::ERR | mask::HUP | mask::RDHUP;
+
+/// An open number of a simulated kernel.
+pub struct SimFd<P: Primitives> {
+    number: i32,
+    description: Arc<Description<P>>,
+    kernel: SimKernel<P>,
+    closed: bool,
+}
+
+impl<P: Primitives> SimFd<P> {
+    fn new(kernel: &SimKernel<P>, (number, description): Opened<P>) -> SimFd<P> {
+        SimFd { number, description, kernel: kernel.clone(), closed: false }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// How many bytes could be read. Not a step of the program.
+    #[must_use]
+    pub fn peek_buffered(&self) -> usize {
+        self.description.peek_buffered()
+    }
+
+    /// Whether its number is open. Not a step of the program.
+    #[must_use]
+    pub fn peek_is_open(&self) -> bool {
+        self.kernel.core.table.peek(|table| {
+            table.get(self.number).is_ok_and(|open| Arc::ptr_eq(&open, &self.description))
+        })
+    }
+
+    fn give_back(&mut self) {
+        self.closed = true;
+        let result = self.kernel.core.table.lock().close(self.number);
+        let number = self.number;
+        let (description, last) =
+            result.unwrap_or_else(|_| panic!("the number {number} was closed twice"));
+        assert!(
+            Arc::ptr_eq(&description, &self.description),
+            "the number {number} was closed twice: the second time it named something else"
+        );
+        if last {
+            description.release();
+        }
+    }
+}
+
+impl<P: Primitives> Drop for SimFd<P> {
+    fn drop(&mut self) {
+        if !self.closed && !std::thread::panicking() {
+            self.give_back();
+        }
+    }
+}
+
+impl<P: Primitives> core::fmt::Debug for SimFd<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "number {}", self.number)
+    }
+}
+
+/// An event queue of a simulated kernel, with its break.
+#[derive(Debug)]
+pub struct SimQueue<P: Primitives> {
+    epoll: SimFd<P>,
+    eventfd: SimFd<P>,
+}
+
+impl<P: Primitives> SimQueue<P> {
+    /// Whether a break token is there. Not a step of the program.
+    #[must_use]
+    pub fn peek_break_token(&self) -> bool {
+        self.eventfd.peek_buffered() > 0
+    }
+
+    /// The numbers that are registered, and under which tokens; without the break. Not a step of
+    /// the program.
+    #[must_use]
+    pub fn peek_registered(&self) -> Vec<(i32, Token)> {
+        let items = self.epoll.description.epoll().map(|epoll| epoll.peek_items());
+        let items = items.unwrap_or_default().into_iter();
+        let tokens = items.map(|(key, data, _)| (key.number, Token::from_bits(data)));
+        tokens.filter(|(_, token)| *token != Token::BREAK).collect()
+    }
+
+    /// The tokens that are queued for the next harvest. Not a step of the program.
+    #[must_use]
+    pub fn peek_ready(&self) -> Vec<Token> {
+        let ready = self.epoll.description.epoll().map(|epoll| epoll.peek_ready());
+        ready.unwrap_or_default().into_iter().map(Token::from_bits).collect()
+    }
+
+    /// How many threads sleep in a wait. Not a step of the program.
+    #[must_use]
+    pub fn peek_waiters(&self) -> usize {
+        self.epoll.description.epoll().map_or(0, |epoll| epoll.peek_waiters())
+    }
+}
+
+/// A buffer of harvested events.
+#[derive(Debug)]
+pub struct SimBatch {
+    capacity: usize,
+    events: Vec<Event>,
+}
+
+impl SimBatch {
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+impl Batch for SimBatch {
+    fn with_capacity(events: usize) -> SimBatch {
+        assert!(events > 0, "a buffer for no events: the kernel refuses to fill it");
+        SimBatch { capacity: events, events: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    fn get(&self, place: usize) -> Event {
+        self.events[place]
+    }
+}
+
+fn event(report: Report) -> Event {
+    Event { token: Token::from_bits(report.data), bits: Bits(report.bits & TOLD) }
+}
+
+/// The error of a call whose objects are not simulated.
+pub(super) fn unsupported(call: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("{call} is not simulated"))
+}
+
+impl<P: Primitives> SimKernel<P> {
+    /// An empty regular file: it can be read and written, and not be registered.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` when no number is free.
+    pub fn regular_file(&self) -> io::Result<SimFd<P>> {
+        Ok(SimFd::new(self, self.open_regular()?))
+    }
+
+    fn two(&self, opened: Result<[Opened<P>; 2]>) -> io::Result<(SimFd<P>, SimFd<P>)> {
+        let [first, second] = opened?;
+        Ok((SimFd::new(self, first), SimFd::new(self, second)))
+    }
+}
+
+impl<P: Primitives> Kernel for SimKernel<P> {
+    type Fd = SimFd<P>;
+    type Queue = SimQueue<P>;
+    type Batch = SimBatch;
+
+    fn pipe(&self) -> io::Result<(SimFd<P>, SimFd<P>)> {
+        self.two(self.open_pipe())
+    }
+
+    fn socket_pair(&self, kind: Kind) -> io::Result<(SimFd<P>, SimFd<P>)> {
+        self.two(self.open_pair(kind))
+    }
+
+    fn socket(&self, _address: &Address, _kind: Kind) -> io::Result<SimFd<P>> {
+        Err(unsupported("socket"))
+    }
+
+    fn bind(&self, _fd: &SimFd<P>, _address: &Address) -> io::Result<()> {
+        Err(unsupported("bind"))
+    }
+
+    fn listen(&self, _fd: &SimFd<P>, _backlog: u32) -> io::Result<()> {
+        Err(unsupported("listen"))
+    }
+
+    fn connect(&self, _fd: &SimFd<P>, _address: &Address) -> io::Result<()> {
+        Err(unsupported("connect"))
+    }
+
+    fn accept(&self, _fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+        Err(unsupported("accept"))
+    }
+
+    fn take_error(&self, fd: &SimFd<P>) -> io::Result<Option<io::Error>> {
+        let (pair, end) = fd.description.socket()?;
+        Ok(pair.lock().take_error(end).map(io::Error::from))
+    }
+
+    fn local_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
+        fd.description.socket()?;
+        Ok(Address::Unnamed)
+    }
+
+    fn peer_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
+        let (pair, end) = fd.description.socket()?;
+        if pair.lock().is_connected(end) {
+            Ok(Address::Unnamed)
+        } else {
+            Err(Errno::ENOTCONN.into())
+        }
+    }
+
+    fn shutdown(&self, fd: &SimFd<P>, how: HowToShut) -> io::Result<()> {
+        let (pair, end) = fd.description.socket()?;
+        Ok(change(pair, |pair: &mut Pair<P>| pair.shutdown(end, how))?)
+    }
+
+    fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(fd.description.read(buffer)?)
+    }
+
+    fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
+        Ok(fd.description.write(bytes)?)
+    }
+
+    fn dup(&self, fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+        let number = self.core.table.lock().dup(&fd.description)?;
+        Ok(SimFd::new(self, (number, fd.description.clone())))
+    }
+
+    fn close(&self, mut fd: SimFd<P>) -> io::Result<()> {
+        fd.give_back();
+        Ok(())
+    }
+
+    fn queue(&self) -> io::Result<SimQueue<P>> {
+        let epoll = SimFd::new(self, self.open_epoll()?);
+        let eventfd = SimFd::new(self, self.open_eventfd(0)?);
+        let (number, description) = (eventfd.number, &eventfd.description);
+        let queue = epoll.description.epoll()?;
+        queue.add(number, description, mask::IN, Token::BREAK.bits())?;
+        Ok(SimQueue { epoll, eventfd })
+    }
+
+    fn add(
+        &self,
+        queue: &SimQueue<P>,
+        fd: &SimFd<P>,
+        token: Token,
+    ) -> std::result::Result<SetChange, RegisterFault> {
+        let epoll = queue.epoll.description.epoll();
+        let added = epoll
+            .and_then(|epoll| epoll.add(fd.number, &fd.description, BOTH_DIRECTIONS, token.bits()));
+        match added {
+            Ok(()) => Ok(SetChange::InForce),
+            Err(Errno::EPERM) => Err(RegisterFault::NotPollable(Errno::EPERM.into())),
+            Err(error) => Err(RegisterFault::Failed(error.into())),
+        }
+    }
+
+    fn remove(&self, queue: &SimQueue<P>, fd: &SimFd<P>) -> io::Result<SetChange> {
+        let key = Key { number: fd.number, description: fd.description.serial };
+        queue.epoll.description.epoll()?.delete(key)?;
+        Ok(SetChange::InForce)
+    }
+
+    fn arm(
+        &self,
+        _queue: &SimQueue<P>,
+        _fd: &SimFd<P>,
+        _token: Token,
+        _mode: Mode,
+    ) -> io::Result<SetChange> {
+        // Registered once, edge-triggered: there is nothing to arm.
+        Ok(SetChange::InForce)
+    }
+
+    fn wait(&self, queue: &SimQueue<P>, batch: &mut SimBatch, timeout: Timeout) -> io::Result<()> {
+        batch.clear();
+        let reports = self.wait_for(queue.epoll.description.epoll()?, batch.capacity, timeout)?;
+        for report in reports {
+            batch.push(event(report));
+        }
+        Ok(())
+    }
+
+    fn post(&self, queue: &SimQueue<P>) -> io::Result<()> {
+        match queue.eventfd.description.write(&1_u64.to_ne_bytes()) {
+            // Where the counter is full there are tokens enough.
+            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn drain(&self, queue: &SimQueue<P>) -> io::Result<()> {
+        match queue.eventfd.description.read(&mut [0; 8]) {
+            // Where there is none another poller was quicker.
+            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<P: Primitives> SimKernel<P> {
+    /// Whether a number is open. Not a step of the program.
+    #[must_use]
+    pub fn peek_is_open(&self, number: i32) -> bool {
+        self.core.table.peek(|table| table.get(number).is_ok())
+    }
+}

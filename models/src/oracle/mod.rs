@@ -1,0 +1,217 @@
+//! The oracles: what must hold in every execution, judged step by step and at its end.
+//!
+//! * **Refinement**, at every step ([`Oracle::judge`]): the step is a row of the table of
+//!   `netpoller_spec::machine`, and it starts from the word that the step before it left. The
+//!   table is written out by hand, independently of the functions that the poller calls.
+//! * **Quiescence**, when all threads have ended ([`quiescent`]): nobody is parked, no waker is
+//!   held, the flag of the break is set only over a token.
+//! * **No deadlock**: the engine's. A lost wakeup is a deadlock.
+//! * **Coverage** ([`coverage`]): which rows were taken, summed over a process. A suite that
+//!   never takes a row does not check it.
+//!
+//! Each oracle can be switched off ([`only`]), to learn which mutant only it catches.
+
+use netpoller::desc::Peek;
+use netpoller::observe::Step;
+use netpoller::poller::Poller;
+use netpoller::seam::System;
+use netpoller_spec::machine::{self, INFO_TABLE, TABLE};
+use netpoller_spec::slot::State;
+use netpoller_spec::wake::Flag;
+use netpoller_spec::{Mode, info, slot};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The oracles that can be asked for alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Every step is a row of the table, and follows the step before it.
+    Refinement,
+    /// Nothing is left over at the end.
+    Quiescence,
+    /// What the scenario itself asserts.
+    Assertion,
+    /// Nobody sleeps for ever.
+    Deadlock,
+}
+
+impl Which {
+    /// All of them.
+    pub const ALL: [Which; 4] =
+        [Which::Refinement, Which::Quiescence, Which::Assertion, Which::Deadlock];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Which::Refinement => "refinement",
+            Which::Quiescence => "quiescence",
+            Which::Assertion => "assertion",
+            Which::Deadlock => "deadlock",
+        }
+    }
+
+    /// What every failure that this oracle found starts with.
+    #[must_use]
+    pub fn mark(self) -> &'static str {
+        match self {
+            Which::Refinement => "refinement: ",
+            Which::Quiescence => "quiescence: ",
+            Which::Assertion | Which::Deadlock => "",
+        }
+    }
+}
+
+/// 0: all oracles; otherwise 1 + the place in [`Which::ALL`] of the only one that judges.
+static ONLY: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on, in this process, only this oracle judges (`None`: all of them). Deadlocks are the
+/// engine's and cannot be switched off; whoever compares oracles leaves them out by their name.
+pub fn only(which: Option<Which>) {
+    let place = which.and_then(|which| Which::ALL.iter().position(|w| *w == which));
+    ONLY.store(place.map_or(0, |place| place + 1), Ordering::SeqCst);
+}
+
+/// Whether this oracle judges in this process.
+#[must_use]
+pub fn judges(which: Which) -> bool {
+    match ONLY.load(Ordering::SeqCst) {
+        0 => true,
+        place => Which::ALL[place - 1] == which,
+    }
+}
+
+/// Panics with `message` unless `holds`, if assertions of scenarios judge in this process.
+///
+/// # Panics
+///
+/// That is what it is for.
+#[track_caller]
+pub fn assert_that(holds: bool, message: impl FnOnce() -> String) {
+    if !holds && judges(Which::Assertion) {
+        panic!("{}", message());
+    }
+}
+
+/// What the oracle remembers of one execution.
+#[derive(Debug)]
+pub struct Oracle {
+    /// Whether steps are told in the order in which they were taken. Not so with real threads:
+    /// two of them may overtake each other between a step and its telling.
+    serial: bool,
+    words: Mutex<Words>,
+}
+
+#[derive(Debug, Default)]
+struct Words {
+    slots: BTreeMap<(u32, Mode), slot::Word>,
+    info: BTreeMap<u32, info::Word>,
+    flag: Option<bool>,
+}
+
+impl Oracle {
+    /// An oracle at the start of an execution.
+    #[must_use]
+    pub fn new(serial: bool) -> Oracle {
+        Oracle { serial, words: Mutex::default() }
+    }
+
+    /// Judges one step.
+    ///
+    /// # Panics
+    ///
+    /// When the step is not allowed: the message names the rule.
+    pub fn judge(&self, step: &Step) {
+        // What a destructor does while its thread unwinds would abort the process, and the first
+        // failure is the one to hear of.
+        if !judges(Which::Refinement) || std::thread::panicking() {
+            return;
+        }
+        let mut words = self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let verdict = match *step {
+            Step::Slot { place, mode, cause, before, after } => {
+                let last = words.slots.entry((place.index, mode)).or_insert(before);
+                let row = machine::allows(cause, place.generation, before, after);
+                continued(self.serial, last, before, after)
+                    .and(row.map(cover).map_err(|violation| violation.to_string()))
+            }
+            Step::Info { place, before, after } => {
+                let last = words.info.entry(place.index).or_insert(before);
+                let row = machine::allows_info(place.generation, before, after);
+                continued(self.serial, last, before, after).and(
+                    row.map(|row| cover(TABLE.len() + row))
+                        .map_err(|violation| violation.to_string()),
+                )
+            }
+            Step::Break { before, after } => {
+                let last = words.flag.get_or_insert(before);
+                continued(self.serial, last, before, after)
+            }
+        };
+        drop(words);
+        if let Err(why) = verdict {
+            panic!("{}{why}; the step: {step:?}", Which::Refinement.mark());
+        }
+    }
+}
+
+/// A step that writes starts from what the last one left. (One that only looks may, under a weak
+/// memory model, have seen an older word.)
+fn continued<W: PartialEq + Copy + core::fmt::Debug>(
+    serial: bool,
+    last: &mut W,
+    before: W,
+    after: W,
+) -> Result<(), String> {
+    if before == after {
+        return Ok(());
+    }
+    let left = core::mem::replace(last, after);
+    if serial && left != before {
+        return Err(format!("NP-GEN-2 broken: the word was {left:?}, the step saw {before:?}"));
+    }
+    Ok(())
+}
+
+const ROWS: usize = TABLE.len() + INFO_TABLE.len();
+static TAKEN: [AtomicU64; ROWS] = [const { AtomicU64::new(0) }; ROWS];
+
+fn cover(row: usize) {
+    TAKEN[row].fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often each row of the tables was taken in this process: name and count. Rows that cannot
+/// be told from another one by the words alone are left out.
+#[must_use]
+pub fn coverage() -> Vec<(&'static str, u64)> {
+    let names = TABLE.iter().map(|row| row.name).chain(INFO_TABLE.iter().map(|row| row.name));
+    let known = |place: usize| place >= TABLE.len() || machine::told_apart(place);
+    let counted = names.zip(&TAKEN).enumerate().filter(|(place, _)| known(*place));
+    counted.map(|(_, (name, taken))| (name, taken.load(Ordering::Relaxed))).collect()
+}
+
+/// Judges what is left when all threads of a scenario have ended. `token`: whether a break token
+/// lies in the kernel.
+///
+/// # Panics
+///
+/// When something is left over: the message says what.
+pub fn quiescent<S: System>(poller: &Poller<S>, token: bool) {
+    if !judges(Which::Quiescence) {
+        return;
+    }
+    let (entries, flag) = poller.peek();
+    let mark = Which::Quiescence.mark();
+    for (index, Peek { info, slots, wakers }) in entries {
+        for mode in Mode::BOTH {
+            let (word, waker) = (slots[mode as usize], wakers[mode as usize]);
+            assert!(word.state() != State::Parked, "{mark}entry {index} {mode:?}: still {word:?}");
+            assert!(!waker, "{mark}NP-SLOT-2: entry {index} {mode:?}: a waker is held");
+            let ahead = word.generation() == info.generation();
+            assert!(ahead, "{mark}NP-GEN-5: entry {index}: {word:?} against info {info:?}");
+        }
+    }
+    let stuck = flag == Flag::Set && !token;
+    assert!(!stuck, "{mark}NP-BREAK-2: the flag is set and there is no token: breaks are lost");
+}

@@ -1,0 +1,177 @@
+//! The work bench of the scenarios: a poller on a kernel that does nothing, and tasks on it.
+
+use crate::engine::Engine;
+use crate::kernel::StubKernel;
+use crate::oracle;
+use crate::world::Model;
+use netpoller::desc::Wait;
+use netpoller::error::WaitError;
+use netpoller::poller::{Poller, Shape};
+use netpoller::seam::{Event, Kernel, Parker};
+use netpoller::source::Source;
+use netpoller_spec::events::Bits;
+use netpoller_spec::token::{Generation, Token};
+use netpoller_spec::{Mode, Reason};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
+
+/// The system of a bench.
+pub type Bare<E> = Model<E, StubKernel<E>>;
+
+/// A poller whose kernel does nothing: edges are delivered by hand, through the code that
+/// handles those of a kernel.
+#[derive(Debug, Clone)]
+pub struct Bench<E: Engine> {
+    /// The poller.
+    pub poller: Poller<Bare<E>>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// With readiness, which it consumed.
+    Ready,
+    /// The descriptor was closed, or the incarnation was over.
+    Closed,
+    /// The newest event was nothing but an error.
+    NotPollable,
+    /// Somebody else was parked in that direction.
+    Occupied,
+    /// Not yet: the task is parked.
+    Pending,
+}
+
+impl<E: Engine> Bench<E> {
+    /// A bench whose slab has a first segment of one entry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::starting_at(Generation::FIRST)
+    }
+
+    /// A bench whose unused entries are in `first_generation`.
+    ///
+    /// # Panics
+    ///
+    /// Never: the stub has an event queue.
+    #[must_use]
+    pub fn starting_at(first_generation: Generation) -> Self {
+        let shape = Shape { first_segment: 1, first_generation };
+        let poller = Poller::on(Model::new(StubKernel::new()), shape);
+        Bench { poller: poller.expect("the stub has an event queue") }
+    }
+
+    /// Registers a descriptor.
+    ///
+    /// # Panics
+    ///
+    /// Never: the stub registers everything.
+    #[must_use]
+    pub fn open(&self) -> Source<Bare<E>> {
+        let kernel = netpoller::seam::System::kernel(self.poller.system());
+        let (fd, _other) = kernel.pipe().expect("the stub makes descriptors");
+        self.poller.register(fd).expect("the stub registers everything")
+    }
+
+    /// Delivers an event, as a poll does that harvested it.
+    pub fn edge(&self, token: Token, bits: Bits) {
+        self.poller.deliver(&[Event { token, bits }]);
+    }
+
+    /// Delivers several events as one batch.
+    pub fn batch(&self, events: &[(Token, Bits)]) {
+        let events: Vec<_> = events.iter().map(|&(token, bits)| Event { token, bits }).collect();
+        self.poller.deliver(&events);
+    }
+
+    /// One poll of a wait.
+    ///
+    /// # Panics
+    ///
+    /// Never: the stub cannot fail.
+    pub fn poll(&self, token: Token, mode: Mode, wait: &mut Wait, waker: &Waker) -> Waited {
+        let incarnation = self.poller.incarnation(token);
+        let waited = match incarnation.poll_wait(mode, wait, waker, || Ok(())) {
+            Poll::Pending => Waited::Pending,
+            Poll::Ready(Ok(())) => Waited::Ready,
+            Poll::Ready(Err(WaitError::Protocol(Reason::Closed))) => Waited::Closed,
+            Poll::Ready(Err(WaitError::Protocol(Reason::NotPollable))) => Waited::NotPollable,
+            Poll::Ready(Err(WaitError::Occupied)) => Waited::Occupied,
+            Poll::Ready(Err(WaitError::Kernel(error))) => panic!("the stub cannot fail: {error}"),
+        };
+        E::note("wait", waited as u64);
+        waited
+    }
+
+    /// Waits, blocking the thread. Never returns [`Waited::Pending`].
+    pub fn wait(&self, token: Token, mode: Mode) -> Waited {
+        self.go_on(token, mode, &mut Wait::default())
+    }
+
+    /// Goes on with a wait, blocking the thread.
+    pub fn go_on(&self, token: Token, mode: Mode, wait: &mut Wait) -> Waited {
+        let parker = E::parker();
+        loop {
+            match self.poll(token, mode, wait, parker.waker()) {
+                Waited::Pending => parker.park(),
+                done => return done,
+            }
+        }
+    }
+
+    /// Gives up a wait.
+    pub fn retract(&self, token: Token, mode: Mode, wait: &mut Wait) {
+        self.poller.incarnation(token).retract(mode, wait);
+    }
+
+    /// Ends the waits of an incarnation, as [`Source::close`] does.
+    pub fn close(&self, token: Token) {
+        if let Some(wakers) = self.poller.incarnation(token).close() {
+            netpoller::desc::wake(wakers);
+        }
+    }
+
+    /// The slot of an entry holds readiness that nobody consumed.
+    #[must_use]
+    pub fn pending(&self, index: u32, mode: Mode) -> bool {
+        let (entries, _flag) = self.poller.peek();
+        let (_, peek) = entries[index as usize];
+        peek.slots[mode as usize].state() == netpoller_spec::slot::State::Ready
+    }
+
+    /// Judges what is left.
+    pub fn quiescent(&self) {
+        oracle::quiescent(&self.poller, self.poller.queue().peek_break_token());
+    }
+}
+
+impl<E: Engine> Default for Bench<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A waker that counts, for tasks that nobody runs.
+#[derive(Debug, Default)]
+pub struct Tally(AtomicUsize);
+
+impl Tally {
+    /// A fresh counter and its waker.
+    #[must_use]
+    pub fn new() -> (Arc<Tally>, Waker) {
+        let tally = Arc::new(Tally::default());
+        (Arc::clone(&tally), Waker::from(tally))
+    }
+
+    /// How often it was woken.
+    #[must_use]
+    pub fn wakes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl std::task::Wake for Tally {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,304 @@
+//! Bytes through the simulated kernel, end to end: register, read, EAGAIN, park, edge, harvest,
+//! notify, wake, read again. One thread polls until it is told to stop.
+
+use super::{Scenario, scenario};
+use crate::engine::{Engine, Plan};
+use crate::kernel::{Config, SimKernel};
+use crate::oracle::{self, assert_that};
+use crate::world::Model;
+use netpoller::Reason;
+use netpoller::poller::{Poller, Shape};
+use netpoller::ready::Ready;
+use netpoller::seam::{Atomic, Event, Kernel};
+use netpoller::source::Source;
+use netpoller_spec::events::Bits;
+use netpoller_spec::token::Generation;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// This family.
+pub const ALL: &[Scenario] = &[
+    pipe_byte::SCENARIO,
+    pipe_end::SCENARIO,
+    pipe_room::SCENARIO,
+    stream_close::SCENARIO,
+    stream_both_ways::SCENARIO,
+    harvest_close_reopen::SCENARIO,
+    pipe_early_edge::SCENARIO,
+    older_than_the_registration::SCENARIO,
+];
+
+/// The system of these scenarios.
+pub type Simulated<E> = Model<E, SimKernel<E>>;
+
+/// A poller on the simulated kernel, and how its driver is told to stop.
+#[derive(Debug)]
+pub struct Wired<E: Engine> {
+    /// The poller.
+    pub poller: Poller<Simulated<E>>,
+    /// Raised when the traffic is over.
+    pub done: Arc<E::AtomicU32>,
+}
+
+/// A fresh one: small buffers, one entry in the first segment of the slab.
+///
+/// # Panics
+///
+/// Never: a fresh simulated kernel has room for an event queue.
+#[must_use]
+pub fn wired<E: Engine>() -> Wired<E> {
+    let shape = Shape { first_segment: 1, first_generation: Generation::FIRST };
+    let poller = Poller::on(Model::new(SimKernel::new(Config::small())), shape);
+    Wired {
+        poller: poller.expect("a fresh kernel has an event queue"),
+        done: Arc::new(E::AtomicU32::new(0)),
+    }
+}
+
+/// Whether a break token lies in the kernel.
+#[must_use]
+pub fn token<E: Engine>(poller: &Poller<Simulated<E>>) -> bool {
+    poller.queue().peek_break_token()
+}
+
+/// Polls until the traffic is over.
+fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+    let mut ready = Ready::with_batch(2);
+    // Acquire: pairs with the release in `stop`; that it is seen follows from the break.
+    while done.load(Ordering::Acquire) == 0 {
+        poller.poll(&mut ready, None).expect("the simulated kernel polls");
+        ready.wake_all();
+    }
+}
+
+/// Tells the driver that the traffic is over.
+fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+    done.store(1, Ordering::Release);
+    poller.wake().expect("the simulated kernel takes tokens");
+}
+
+fn read_one<E: Engine>(mut source: &Source<Simulated<E>>) -> Result<Option<u8>, Option<Reason>> {
+    let mut byte = [0];
+    match source.read(&mut byte) {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(byte[0])),
+        Err(error) => Err(Reason::of(&error)),
+    }
+}
+
+fn write_one<E: Engine>(mut source: &Source<Simulated<E>>, byte: u8) {
+    let written = source.write(&[byte]);
+    let one = matches!(written, Ok(1));
+    assert_that(one, || format!("writing a byte got {written:?}"));
+}
+
+scenario! {
+    /// A byte goes through a pipe while the reader parks and a third thread polls.
+    rules: "NP-EDGE-1 NP-EDGE-2 NP-WAIT-4 NP-SLOT-3";
+    from: "the smallest real traffic";
+    fn pipe_byte<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("reader", move || {
+                let got = read_one::<E>(&reader);
+                assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
+                stop::<E>(&stopper, &done);
+            })
+            .thread("writer", move || write_one::<E>(&writer, 7))
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// The writer of a pipe goes away: the parked reader is woken by the hang-up and reads the
+    /// end. Closing the source takes its registration, its incarnation and its number along.
+    rules: "NP-EVT-2 NP-WAIT-4 NP-GEN-5";
+    from: "Go os.TestPipeEOF";
+    fn pipe_end<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("reader", move || {
+                let got = read_one::<E>(&reader);
+                assert_that(got == Ok(None), || format!("the reader got {got:?}"));
+                stop::<E>(&stopper, &done);
+            })
+            .thread("writer", move || drop(writer))
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// A pipe is full and its writer parks; the reader takes a byte out, and the writer goes on.
+    rules: "NP-EDGE-2 NP-EVT-1 NP-WAIT-4";
+    from: "the writer's side of the smallest traffic";
+    fn pipe_room<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        while writer.try_write(&[1]).is_ok() {}
+        let reader = Arc::new(reader);
+        let taker = Arc::clone(&reader);
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("writer", move || {
+                write_one::<E>(&writer, 2);
+                stop::<E>(&stopper, &done);
+            })
+            .thread("reader", move || {
+                let got = read_one::<E>(&taker);
+                assert_that(got == Ok(Some(1)), || format!("the reader got {got:?}"));
+            })
+            .finally(move || {
+                drop(reader); // not before: a pipe without a reader cannot be written to
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// A reader is in a system call, about to park or parked when another task closes the
+    /// source. Nobody polls: the close alone has to end the read.
+    rules: "NP-WAIT-2 NP-WAIT-3";
+    from: "Go #45211 (B1), through the I/O layer";
+    fn stream_close<E>() -> Plan {
+        let Wired { poller, .. } = wired::<E>();
+        let (near, far) = poller.stream_pair().expect("a fresh kernel has room for a pair");
+        let near = Arc::new(near);
+        // Whoever gave it up last would close it, and no engine sees that race.
+        let (closer, last) = (Arc::clone(&near), Arc::clone(&near));
+        Plan::new()
+            .thread("reader", move || {
+                let got = read_one::<E>(&near);
+                let closed = got == Err(Some(Reason::Closed));
+                assert_that(closed, || format!("the reader got {got:?}"));
+            })
+            .thread("closer", move || {
+                let closed = closer.close();
+                assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
+            })
+            .finally(move || {
+                drop((last, far));
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// Both ends of a stream read, parked, and write one byte each, while a third thread polls.
+    rules: "NP-EVT-1 NP-EDGE-2 NP-WAIT-4";
+    from: "reader and writer of one descriptor at once, with a kernel";
+    fn stream_both_ways<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (a, b) = poller.stream_pair().expect("a fresh kernel has room for a pair");
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("asker", move || {
+                write_one::<E>(&a, 1);
+                let got = read_one::<E>(&a);
+                assert_that(got == Ok(Some(2)), || format!("the asker got {got:?}"));
+                stop::<E>(&stopper, &done);
+            })
+            .thread("answerer", move || {
+                let got = read_one::<E>(&b);
+                assert_that(got == Ok(Some(1)), || format!("the answerer got {got:?}"));
+                write_one::<E>(&b, 2);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// A poll harvests while one descriptor is closed and another takes its number and its place:
+    /// what was harvested for the old one must not touch the new one.
+    rules: "NP-GEN-1 NP-GEN-5";
+    from: "Go #59545 (B2), with a kernel that reuses numbers";
+    fn harvest_close_reopen<E>() -> Plan {
+        let Wired { poller, .. } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        let (passer, owner) = (poller.clone(), poller.clone());
+        Plan::new()
+            .thread("passer", move || {
+                let mut ready = Ready::with_batch(4);
+                let zero = Some(core::time::Duration::ZERO);
+                passer.poll(&mut ready, zero).expect("the simulated kernel polls");
+            })
+            .thread("owner", move || {
+                let old = reader.token();
+                drop(reader);
+                let (fresh, _other) = owner.pipe().expect("there is room for a pipe");
+                assert_that(fresh.token() != old, || "a generation was given out twice".into());
+                let check = fresh.incarnation().check(netpoller::Mode::Read);
+                assert_that(check.is_ok(), || format!("the new descriptor is {check:?}"));
+            })
+            .finally(move || {
+                drop(writer);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// An edge comes although there is nothing to read: somebody else was quicker, or a checksum was
+    /// wrong. The reader finds that out by its system call, waits again, and gets the byte.
+    rules: "NP-EDGE-5 NP-WAIT-4";
+    from: "Go #14548 (B4): readiness taken for a promise";
+    fn pipe_early_edge<E>() -> Plan {
+        let Wired { poller, .. } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        let (token, passer) = (reader.token(), poller.clone());
+        Plan::new()
+            .thread("reader", move || {
+                let got = read_one::<E>(&reader);
+                assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
+            })
+            .thread("writer", move || {
+                passer.deliver(&[Event { token, bits: Bits::IN }]);
+                write_one::<E>(&writer, 7);
+                let mut ready = Ready::with_batch(2);
+                let zero = Some(core::time::Duration::ZERO);
+                passer.poll(&mut ready, zero).expect("the simulated kernel polls");
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// The byte is older than the registration. A task registers and waits, without a system call
+    /// before it, while another one polls: no edge follows, so the registration has to report it.
+    rules: "NP-EDGE-1 NP-SLOT-3";
+    from: "the peer is quicker than the registration";
+    fn older_than_the_registration<E>() -> Plan {
+        let Wired { poller, .. } = wired::<E>();
+        let kernel = netpoller::seam::System::kernel(poller.system());
+        let (reader, writer) = kernel.pipe().expect("a fresh kernel has room for a pipe");
+        let written = kernel.write(&writer, &[7]);
+        assert_that(matches!(written, Ok(1)), || format!("the setup got {written:?}"));
+        let (driver, owner) = (poller.clone(), poller.clone());
+        Plan::new()
+            .thread("driver", move || {
+                driver.poll(&mut Ready::with_batch(1), None).expect("the simulated kernel polls");
+            })
+            .thread("owner", move || {
+                let source = owner.register(reader).expect("there is room for a registration");
+                let mut waiter = source.waiter(netpoller::Mode::Read).expect("the only waiter");
+                let waited = waiter.wait();
+                assert_that(waited.is_ok(), || format!("the owner got {waited:?}"));
+            })
+            .finally(move || {
+                drop(writer);
+                over(&poller);
+            })
+    }
+}
+
+fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
+    oracle::quiescent(poller, token(poller));
+}

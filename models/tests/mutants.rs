@@ -1,0 +1,80 @@
+//! The entries of `models/mutants` are in order: what can be told without building anything.
+//!
+//! `cargo verify mutants` builds and runs them; these tests keep a change of the sources from
+//! leaving an entry behind that no longer finds what it replaces.
+
+use netpoller_models::mutants::{self, Mutant};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("models lies in the workspace")
+}
+
+fn shipped() -> Vec<Mutant> {
+    mutants::load(root()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_entry_is_in_order() {
+    let faults = mutants::faults(&shipped(), root()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_rule_of_the_specification_has_a_mutant() {
+    let mutants = shipped();
+    let rules = mutants::rules(root()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!rules.is_empty(), "SPEC.md holds no rule");
+    let without: Vec<_> = rules
+        .iter()
+        .filter(|rule| !mutants.iter().any(|mutant| mutant.rules().any(|name| name == *rule)))
+        .collect();
+    assert!(without.is_empty(), "no mutant breaks {without:?}");
+}
+
+#[test]
+fn no_two_mutants_are_the_same_change() {
+    let mut seen: BTreeMap<_, String> = BTreeMap::new();
+    for mutant in shipped() {
+        let changed = mutant.apply(root()).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(other) = seen.insert(changed, mutant.id.clone()) {
+            panic!("{} and {other} make the same change", mutant.id);
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_names_what_does_not_exist_is_found() {
+    let entry = |scenario: &str, engine: &str, rule: &str, test: &str| {
+        format!(
+            "[[mutant]]\nid = \"m\"\norigin = \"here\"\nrule = \"{rule}\"\nwhat = \"Nothing.\"\n\
+             file = \"spec/src/lib.rs\"\nfind = \"#![no_std]\"\nreplace = \"\"\ntests = [{test}]\n\
+             caught = [{{ scenario = \"{scenario}\", engine = \"{engine}\", how = \"deadlock\" }}]\n"
+        )
+    };
+    let faults = |text: &str| {
+        let mutants = mutants::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        mutants::faults(&mutants, root()).unwrap_or_else(|error| panic!("{error}")).join("\n")
+    };
+    assert_eq!(faults(&entry("park_close", "explore", "NP-WAIT-3", "")), "");
+    for (entry, fault) in [
+        (entry("park_clothes", "explore", "NP-WAIT-3", ""), "no scenario is called park_clothes"),
+        (entry("park_close", "explorer", "NP-WAIT-3", ""), "no engine is called explorer"),
+        (entry("park_close", "explore", "NP-WAIT-333", ""), "NP-WAIT-333 is no rule"),
+        (entry("park_close", "explore", "NP-GEN-4", ""), "nothing that catches it cites NP-GEN-4"),
+        (
+            entry("park_close", "explore", "NP-WAIT-3", "\"netpoller machine no_such_test\""),
+            "holds no test no_such_test",
+        ),
+        (
+            entry("park_close", "explore", "NP-WAIT-3", "\"netpoller machines t\""),
+            "no file holds the test",
+        ),
+    ] {
+        let found = faults(&entry);
+        assert!(found.contains(fault), "expected `{fault}`, found `{found}` for\n{entry}");
+    }
+    let twice = entry("park_close", "explore", "NP-WAIT-3", "").repeat(2);
+    assert!(faults(&twice).contains("the id is used twice"), "{}", faults(&twice));
+}

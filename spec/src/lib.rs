@@ -1,0 +1,53 @@
+//! What must hold in a network poller, as pure functions.
+//!
+//! `SPEC.md` beside this crate states the rules in prose and numbers them (`NP-SLOT-3`); the
+//! functions here are the same rules in a form that an implementation calls. Nothing in this
+//! crate touches shared memory, a clock or a kernel: a function takes the value that the caller
+//! loaded and says what the caller may write. Making that write atomic is the caller's work.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`token`] | what names a descriptor in the kernel: index and generation |
+//! | [`slot`] | the readiness slot, one per direction: who is waiting, what is pending |
+//! | [`info`] | the info word: closing and event error, published for lock-free reading |
+//! | [`events`] | which directions an event of the kernel concerns |
+//! | [`wake`] | the break: when a token is written, who drains it |
+//! | [`machine`] | the same rules once more as a table and as a sequential oracle |
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod events;
+pub mod info;
+pub mod machine;
+pub mod slot;
+pub mod token;
+pub mod wake;
+
+/// One direction of a descriptor. Each direction has its own readiness slot and its own waiter.
+///
+/// Go writes `'r'` and `'w'`, and names the slots `rg` and `wg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Reading, and accepting.
+    Read,
+    /// Writing, and completing a connect.
+    Write,
+}
+
+impl Mode {
+    /// Both directions, reader first.
+    pub const BOTH: [Mode; 2] = [Mode::Read, Mode::Write];
+}
+
+/// Why a wait cannot succeed. The order of the variants is their precedence (NP-INFO-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The descriptor is closing, or the caller's generation of it is over.
+    Closed,
+    /// The kernel reported nothing but an error condition: this descriptor cannot be polled.
+    NotPollable,
+}

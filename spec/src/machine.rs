@@ -1,0 +1,282 @@
+//! The rules once more: as tables of transitions, and as a sequential oracle.
+//!
+//! The tables ([`TABLE`], [`INFO_TABLE`]) state each transition by itself; [`allows`] judges one
+//! observed step by them.
+//!
+//! [`Machine`] states what whole operations do when nothing runs at the same time: one entry of
+//! the slab with its generation, whether it is closing, whether its newest event was nothing but
+//! an error, and the two slots. It is written without the functions of [`slot`](crate::slot) and
+//! [`info`](crate::info), without words, and without tickets that wrap, so that it can contradict
+//! them. A waiter is known to it by a value of type `W`, which stands for its waker; an operation
+//! returns the wakers that have to be woken because of it.
+//!
+//! | operation | Go | what it is in `netpoller` |
+//! |---|---|---|
+//! | [`edge`](Machine::edge) | `netpollready` | `publish_report`, then `notify` |
+//! | [`prepare`](Machine::prepare) | `pollReset` | `prepare` |
+//! | [`wait`](Machine::wait) | `pollWait`, one turn | `poll_wait` |
+//! | [`retract`](Machine::retract) | none | `retract` |
+//! | [`close`](Machine::close) | `pollUnblock` | `close` |
+//! | [`free`](Machine::free) | `pollClose`, `pollOpen` | `free` |
+//!
+//! Where an implementation is not atomic, an operation has parts that others can come between:
+//! [`publish`](Machine::publish) and [`notify`](Machine::notify) are those of an edge,
+//! [`begin_close`](Machine::begin_close) and [`cancel`](Machine::cancel) those of a close.
+//!
+//! Out of scope: the kernel, the break, who polls.
+
+mod table;
+
+pub use table::{
+    Actor, Cause, Cell, Fact, GenerationRule, INFO_TABLE, InfoRow, Row, TABLE, TicketRule,
+    Violation, Wait, allows, allows_info, told_apart,
+};
+
+use crate::events::Report;
+use crate::slot::State;
+use crate::token::Generation;
+use crate::{Mode, Reason};
+
+/// The sequential oracle: one entry of the slab, through all its incarnations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Machine<W> {
+    generation: Generation,
+    closing: bool,
+    event_error: bool,
+    sides: [Side<W>; 2],
+}
+
+/// One direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Side<W> {
+    pending: Pending<W>,
+    /// How many waits have parked here so far; the newest of them has this number.
+    waits: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pending<W> {
+    Nothing,
+    Readiness,
+    Waiter(W),
+}
+
+/// What a waiter keeps between two calls: the number of its wait while it believes to be parked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Held(Option<u64>);
+
+impl Held {
+    /// Whether the waiter believes to be parked.
+    #[must_use]
+    pub const fn parked(self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// What one call of [`Machine::wait`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Waited {
+    /// The direction is ready, and the readiness is consumed.
+    Ready,
+    /// The waiter is parked and will be woken.
+    Parked,
+    /// Somebody else is parked in this direction (NP-WAIT-1).
+    Occupied,
+    /// The wait cannot succeed.
+    Failed(Reason),
+}
+
+/// Who has to be woken: in the direction of reading, in the direction of writing.
+pub type Woken<W> = [Option<W>; 2];
+
+impl<W: Copy> Machine<W> {
+    /// A fresh incarnation, with this generation.
+    #[must_use]
+    pub const fn new(generation: Generation) -> Self {
+        let side = Side { pending: Pending::Nothing, waits: 0 };
+        Machine { generation, closing: false, event_error: false, sides: [side; 2] }
+    }
+
+    /// The generation it is in.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether a close has begun.
+    #[must_use]
+    pub const fn closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Whether the newest event was nothing but an error.
+    #[must_use]
+    pub const fn event_error(&self) -> bool {
+        self.event_error
+    }
+
+    /// The state of one slot.
+    #[must_use]
+    pub const fn state(&self, mode: Mode) -> State {
+        match self.sides[mode as usize].pending {
+            Pending::Nothing => State::Nil,
+            Pending::Readiness => State::Ready,
+            Pending::Waiter(_) => State::Parked,
+        }
+    }
+
+    /// Who is parked in one direction.
+    #[must_use]
+    pub const fn parked(&self, mode: Mode) -> Option<W> {
+        match self.sides[mode as usize].pending {
+            Pending::Waiter(waiter) => Some(waiter),
+            Pending::Nothing | Pending::Readiness => None,
+        }
+    }
+
+    /// An event for `actor` arrives.
+    pub fn edge(&mut self, actor: Generation, report: Report) -> Woken<W> {
+        self.publish(actor, report.error);
+        [(Mode::Read, report.read), (Mode::Write, report.write)]
+            .map(|(mode, concerned)| if concerned { self.notify(actor, mode) } else { None })
+    }
+
+    /// The first part of an edge: whether it was nothing but an error.
+    pub fn publish(&mut self, actor: Generation, error: bool) {
+        if actor == self.generation {
+            self.event_error = error; // NP-INFO-5
+        }
+    }
+
+    /// The second part of an edge, for each direction it concerns.
+    pub fn notify(&mut self, actor: Generation, mode: Mode) -> Option<W> {
+        if actor != self.generation {
+            return None; // NP-GEN-2
+        }
+        self.leave(mode, Pending::Readiness) // NP-SLOT-3
+    }
+
+    /// May an operation of `actor` go on in `mode`?
+    ///
+    /// # Errors
+    ///
+    /// The reason why not.
+    pub fn check(&self, actor: Generation, mode: Mode) -> Result<(), Reason> {
+        if actor != self.generation || self.closing {
+            Err(Reason::Closed) // NP-INFO-3: before all others
+        } else if self.event_error && mode == Mode::Read {
+            Err(Reason::NotPollable) // NP-INFO-4
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A system call follows. On success returns a waiter that was in the way (NP-SLOT-8).
+    ///
+    /// # Errors
+    ///
+    /// The reason why the operation may not go on; nothing has changed then.
+    pub fn prepare(&mut self, actor: Generation, mode: Mode) -> Result<Option<W>, Reason> {
+        self.check(actor, mode)?;
+        Ok(self.leave(mode, Pending::Nothing)) // NP-WAIT-4
+    }
+
+    /// One turn of a wait: the first one, or that of a waiter that looks again, `who` being woken
+    /// from now on (NP-WAIT-5).
+    pub fn wait(&mut self, actor: Generation, mode: Mode, held: &mut Held, who: W) -> Waited {
+        let earlier = held.0.take();
+        if actor != self.generation {
+            return Waited::Failed(Reason::Closed);
+        }
+        if let Some(number) = earlier {
+            let side = self.side(mode);
+            match side.pending {
+                Pending::Waiter(_) if side.waits == number => {
+                    side.pending = Pending::Waiter(who);
+                    *held = Held(Some(number));
+                    return Waited::Parked;
+                }
+                Pending::Readiness => {
+                    // Before the check: readiness that ended the wait has won (NP-WAIT-7).
+                    side.pending = Pending::Nothing;
+                    return Waited::Ready;
+                }
+                // Woken for nothing that lasts: not an error by itself (NP-WAIT-6).
+                Pending::Nothing | Pending::Waiter(_) => {}
+            }
+        }
+        if let Err(reason) = self.check(actor, mode) {
+            return Waited::Failed(reason); // NP-WAIT-2
+        }
+        let side = self.side(mode);
+        match side.pending {
+            Pending::Readiness => {
+                side.pending = Pending::Nothing; // NP-SLOT-5
+                Waited::Ready
+            }
+            Pending::Waiter(_) => Waited::Occupied,
+            Pending::Nothing => {
+                side.waits += 1; // NP-SLOT-6
+                side.pending = Pending::Waiter(who);
+                *held = Held(Some(side.waits));
+                Waited::Parked
+            }
+        }
+    }
+
+    /// A waiter gives up. Readiness stays (NP-SLOT-7), the wait of somebody else too (NP-SLOT-6).
+    pub fn retract(&mut self, actor: Generation, mode: Mode, held: &mut Held) {
+        let number = held.0.take();
+        let generation = self.generation;
+        let side = self.side(mode);
+        let parked = matches!(side.pending, Pending::Waiter(_));
+        if actor == generation && parked && number == Some(side.waits) {
+            side.pending = Pending::Nothing;
+        }
+    }
+
+    /// A close begins. `None`: it has begun before, or the incarnation is over.
+    pub fn close(&mut self, actor: Generation) -> Option<Woken<W>> {
+        self.begin_close(actor).then(|| Mode::BOTH.map(|mode| self.cancel(actor, mode)))
+    }
+
+    /// The first part of a close. Returns whether the caller is the one who closes (NP-INFO-2).
+    pub fn begin_close(&mut self, actor: Generation) -> bool {
+        let first = actor == self.generation && !self.closing;
+        self.closing |= first;
+        first
+    }
+
+    /// The second part of a close, for each direction: whoever waits is released. Readiness is
+    /// neither made nor taken away (NP-SLOT-4).
+    pub fn cancel(&mut self, actor: Generation, mode: Mode) -> Option<W> {
+        if actor != self.generation {
+            return None;
+        }
+        self.parked(mode)?;
+        self.leave(mode, Pending::Nothing)
+    }
+
+    /// The incarnation ends and the next one begins. `None`, and nothing changes, for whoever
+    /// acts for another incarnation, and after the last one: the entry is retired (NP-GEN-3).
+    pub fn free(&mut self, actor: Generation) -> Option<Woken<W>> {
+        if actor != self.generation {
+            return None;
+        }
+        self.generation = actor.next()?;
+        (self.closing, self.event_error) = (false, false); // NP-GEN-5
+        Some(Mode::BOTH.map(|mode| self.leave(mode, Pending::Nothing)))
+    }
+
+    fn side(&mut self, mode: Mode) -> &mut Side<W> {
+        &mut self.sides[mode as usize]
+    }
+
+    /// Replaces what is pending, and returns the waiter if there was one.
+    fn leave(&mut self, mode: Mode, pending: Pending<W>) -> Option<W> {
+        match core::mem::replace(&mut self.side(mode).pending, pending) {
+            Pending::Waiter(waiter) => Some(waiter),
+            Pending::Nothing | Pending::Readiness => None,
+        }
+    }
+}

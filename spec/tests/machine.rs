@@ -1,0 +1,340 @@
+//! The sequential oracle agrees with the functions that the implementation calls.
+//!
+//! `Folded` is a descriptor made of the words of `slot` and `info`, with a cell beside each slot,
+//! driven by one thread: load, ask, write. Random operations run on it and on `Machine`; results,
+//! woken waiters, states and facts have to be equal after each. The operations come from current
+//! and stale handles, with several waiters per direction, so that misuse is compared too.
+
+use netpoller_spec::events::{Bits, report};
+use netpoller_spec::info::{self, Publish};
+use netpoller_spec::machine::{Cause, Held, Machine, Waited, Woken, allows, allows_info};
+use netpoller_spec::slot::{self, Announced, Finished, Freed, Move, Retracted, Ticket};
+use netpoller_spec::token::Generation;
+use netpoller_spec::{Mode, Reason};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+
+/// One operation. Handles and waiters are named by small numbers.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Edge { handle: usize, bits: Bits },
+    Prepare { handle: usize, mode: Mode },
+    Wait { waiter: usize },
+    Retract { waiter: usize },
+    Close { handle: usize },
+    Free { handle: usize },
+}
+
+/// Handle 0 is the current incarnation, the others are older ones.
+const HANDLES: usize = 3;
+/// Even waiters read, odd ones write; each keeps the incarnation in which its wait began.
+const WAITERS: usize = 4;
+
+fn mode_of(waiter: usize) -> Mode {
+    Mode::BOTH[waiter % 2]
+}
+
+impl Arbitrary for Operation {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let stale = *g.choose(&[0, 0, 0, 0, 1, 2]).expect("not empty");
+        let waiter = usize::arbitrary(g) % WAITERS;
+        match u8::arbitrary(g) % 16 {
+            0..=4 => {
+                let bits = [Bits::IN, Bits::OUT, Bits::RDHUP, Bits::HUP, Bits::ERR, Bits::PRI];
+                let (one, two) = (*g.choose(&bits).expect("some"), *g.choose(&bits).expect("some"));
+                Operation::Edge { handle: stale, bits: one.or(two) }
+            }
+            5..=6 => Operation::Prepare { handle: stale, mode: mode_of(waiter) },
+            7..=11 => Operation::Wait { waiter },
+            12..=13 => Operation::Retract { waiter },
+            14 => Operation::Close { handle: stale },
+            _ => Operation::Free { handle: stale },
+        }
+    }
+}
+
+/// What an operation returned and whom it woke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Woken(Woken<usize>),
+    Prepared(Result<Option<usize>, Reason>),
+    Waited(Waited),
+    Retracted,
+    Ended(Option<Woken<usize>>),
+}
+
+/// A descriptor of words and cells.
+struct Folded {
+    info: info::Word,
+    slots: [slot::Word; 2],
+    cells: [Option<usize>; 2],
+}
+
+impl Folded {
+    fn new(generation: Generation) -> Folded {
+        Folded {
+            info: info::Word::new(generation),
+            slots: [slot::Word::initial(generation); 2],
+            cells: [None; 2],
+        }
+    }
+
+    /// Does what the function says, and lets the table judge it.
+    fn apply<O>(
+        &mut self,
+        cause: Cause,
+        actor: Generation,
+        mode: Mode,
+        waker: Option<usize>,
+        decide: impl Fn(slot::Word) -> Move<O>,
+    ) -> (O, Option<usize>) {
+        let (word, cell) = (&mut self.slots[mode as usize], &mut self.cells[mode as usize]);
+        let before = *word;
+        let done = match decide(before) {
+            Move::Stay(outcome) => (outcome, None),
+            Move::Set(after, outcome) => {
+                *word = after;
+                (outcome, None)
+            }
+            Move::Enter(after, outcome) => {
+                *word = after;
+                assert_eq!(cell.take(), None, "NP-SLOT-2: a waker lay in an idle slot");
+                *cell = waker;
+                (outcome, None)
+            }
+            Move::Leave(after, outcome) => {
+                *word = after;
+                let taken = cell.take();
+                assert!(taken.is_some(), "NP-SLOT-2: a parked task has no waker");
+                (outcome, taken)
+            }
+            Move::Refresh(outcome) => {
+                *cell = waker;
+                (outcome, None)
+            }
+        };
+        if let Err(broken) = allows(cause, actor, before, *word) {
+            panic!("{broken}");
+        }
+        done
+    }
+
+    fn publish(&mut self, actor: Generation, publish: Publish) -> bool {
+        let before = self.info;
+        if let Publish::Set(after) = publish {
+            self.info = after;
+        }
+        if let Err(broken) = allows_info(actor, before, self.info) {
+            panic!("{broken}");
+        }
+        matches!(publish, Publish::Set(_))
+    }
+
+    fn edge(&mut self, actor: Generation, bits: Bits) -> Woken<usize> {
+        let report = report(bits);
+        self.publish(actor, info::event_error(self.info, actor, report.error));
+        [(Mode::Read, report.read), (Mode::Write, report.write)].map(|(mode, concerned)| {
+            if !concerned {
+                return None;
+            }
+            self.apply(Cause::Notify, actor, mode, None, |word| slot::notify(word, actor)).1
+        })
+    }
+
+    fn prepare(&mut self, actor: Generation, mode: Mode) -> Result<Option<usize>, Reason> {
+        info::check(self.info, actor, mode)?;
+        Ok(self.apply(Cause::Reset, actor, mode, None, |word| slot::reset(word, actor)).1)
+    }
+
+    fn wait(
+        &mut self,
+        actor: Generation,
+        mode: Mode,
+        held: &mut Option<Ticket>,
+        who: usize,
+    ) -> Waited {
+        if let Some(ticket) = held.take() {
+            let decide = |word| slot::finish(word, actor, ticket);
+            match self.apply(Cause::Finish, actor, mode, Some(who), decide).0 {
+                Finished::Consumed => return Waited::Ready,
+                Finished::Closed => return Waited::Failed(Reason::Closed),
+                Finished::Released => {}
+                Finished::Waiting => {
+                    *held = Some(ticket);
+                    return Waited::Parked;
+                }
+            }
+        }
+        if let Err(reason) = info::check(self.info, actor, mode) {
+            return Waited::Failed(reason);
+        }
+        let decide = |word| slot::announce(word, actor);
+        match self.apply(Cause::Announce, actor, mode, Some(who), decide).0 {
+            Announced::Consumed => Waited::Ready,
+            Announced::Occupied => Waited::Occupied,
+            Announced::Closed => Waited::Failed(Reason::Closed),
+            Announced::Parked(ticket) => {
+                *held = Some(ticket);
+                Waited::Parked
+            }
+        }
+    }
+
+    fn retract(&mut self, actor: Generation, mode: Mode, held: &mut Option<Ticket>) {
+        let Some(ticket) = held.take() else { return };
+        let decide = |word| slot::retract(word, actor, ticket);
+        let (outcome, own) = self.apply(Cause::Retract, actor, mode, None, decide);
+        assert_eq!(outcome == Retracted::Withdrawn, own.is_some());
+    }
+
+    fn close(&mut self, actor: Generation) -> Option<Woken<usize>> {
+        self.publish(actor, info::close(self.info, actor)).then(|| {
+            Mode::BOTH.map(|mode| {
+                self.apply(Cause::Cancel, actor, mode, None, |word| slot::cancel(word, actor)).1
+            })
+        })
+    }
+
+    fn free(&mut self, actor: Generation) -> Option<Woken<usize>> {
+        let next = actor.next()?;
+        self.publish(actor, info::free(self.info, actor, next)).then(|| {
+            Mode::BOTH.map(|mode| {
+                let decide = |word| slot::free(word, actor, next);
+                let (outcome, waker) = self.apply(Cause::Free, actor, mode, None, decide);
+                assert_eq!(outcome, Freed::Advanced, "NP-GEN-5: the slot ran ahead of the info");
+                waker
+            })
+        })
+    }
+}
+
+/// Both, and the handles and waiters through which they are used.
+struct Pair {
+    machine: Machine<usize>,
+    folded: Folded,
+    /// The newest first.
+    handles: Vec<Generation>,
+    /// Per waiter: its incarnation, and what it holds of each side.
+    waiters: [(Generation, Held, Option<Ticket>); WAITERS],
+    /// A waker is a number that is used once.
+    wakers: usize,
+}
+
+impl Pair {
+    fn new(first: Generation) -> Pair {
+        Pair {
+            machine: Machine::new(first),
+            folded: Folded::new(first),
+            handles: vec![first],
+            waiters: [(first, Held::default(), None); WAITERS],
+            wakers: 0,
+        }
+    }
+
+    fn handle(&self, number: usize) -> Generation {
+        self.handles[number.min(self.handles.len() - 1)]
+    }
+
+    fn step(&mut self, operation: Operation) -> (Seen, Seen) {
+        match operation {
+            Operation::Edge { handle, bits } => {
+                let actor = self.handle(handle);
+                let report = report(bits);
+                (
+                    Seen::Woken(self.machine.edge(actor, report)),
+                    Seen::Woken(self.folded.edge(actor, bits)),
+                )
+            }
+            Operation::Prepare { handle, mode } => {
+                let actor = self.handle(handle);
+                (
+                    Seen::Prepared(self.machine.prepare(actor, mode)),
+                    Seen::Prepared(self.folded.prepare(actor, mode)),
+                )
+            }
+            Operation::Wait { waiter } => {
+                self.wakers += 1;
+                let (mode, current, waker) = (mode_of(waiter), self.handle(0), self.wakers);
+                let (actor, held, ticket) = &mut self.waiters[waiter];
+                if !held.parked() {
+                    *actor = current; // a new wait begins with the newest handle
+                }
+                (
+                    Seen::Waited(self.machine.wait(*actor, mode, held, waker)),
+                    Seen::Waited(self.folded.wait(*actor, mode, ticket, waker)),
+                )
+            }
+            Operation::Retract { waiter } => {
+                let (actor, held, ticket) = &mut self.waiters[waiter];
+                self.machine.retract(*actor, mode_of(waiter), held);
+                self.folded.retract(*actor, mode_of(waiter), ticket);
+                (Seen::Retracted, Seen::Retracted)
+            }
+            Operation::Close { handle } => {
+                let actor = self.handle(handle);
+                (Seen::Ended(self.machine.close(actor)), Seen::Ended(self.folded.close(actor)))
+            }
+            Operation::Free { handle } => {
+                let actor = self.handle(handle);
+                let both =
+                    (Seen::Ended(self.machine.free(actor)), Seen::Ended(self.folded.free(actor)));
+                if self.machine.generation() != self.handles[0] {
+                    self.handles.insert(0, self.machine.generation());
+                    self.handles.truncate(HANDLES);
+                }
+                both
+            }
+        }
+    }
+
+    /// What can be seen of both when nothing is under way.
+    fn compare(&self) -> Result<(), String> {
+        let Pair { machine, folded, .. } = self;
+        for (place, mode) in Mode::BOTH.into_iter().enumerate() {
+            let word = folded.slots[place];
+            let same = word.state() == machine.state(mode)
+                && word.generation() == machine.generation()
+                && folded.cells[place] == machine.parked(mode);
+            if !same {
+                return Err(format!("{mode:?}: {word:?}, {:?}", folded.cells[place]));
+            }
+        }
+        let facts = (folded.info.generation(), folded.info.closing(), folded.info.event_error());
+        if facts != (machine.generation(), machine.closing(), machine.event_error()) {
+            return Err(format!("{:?}", folded.info));
+        }
+        for (number, (_, held, ticket)) in self.waiters.iter().enumerate() {
+            if held.parked() != ticket.is_some() {
+                return Err(format!("waiter {number} holds {ticket:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn agree(first: u32, operations: Vec<Operation>) -> Result<(), String> {
+    // Half of the runs start near the end of the generations (NP-GEN-3).
+    let first = if first.is_multiple_of(2) { 1 } else { u32::MAX - first % 4 };
+    let mut pair = Pair::new(Generation::new(first).expect("not zero"));
+    for (place, &operation) in operations.iter().enumerate() {
+        let (machine, folded) = pair.step(operation);
+        if machine != folded {
+            return Err(format!(
+                "{place} {operation:?}: machine {machine:?}, functions {folded:?}"
+            ));
+        }
+        pair.compare().map_err(|left| {
+            format!("{place} {operation:?} left {left} and the machine {:?}", pair.machine)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_machine_and_the_functions_agree_on_random_operations() {
+    let property: fn(u32, Vec<Operation>) -> quickcheck::TestResult =
+        |first, operations| match agree(first, operations) {
+            Ok(()) => quickcheck::TestResult::passed(),
+            Err(difference) => quickcheck::TestResult::error(difference),
+        };
+    QuickCheck::new().rng(Gen::new(120)).tests(5_000).quickcheck(property);
+}

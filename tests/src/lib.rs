@@ -1,0 +1,42 @@
+//! The poller on the real kernel: what the tests of this crate share.
+//!
+//! What holds on every kernel is checked in `netpoller-models`, on all interleavings. Here is
+//! what only Linux itself can show: its errors, its limits, its signals, real threads, and what a
+//! program can do to a poller behind its back.
+//!
+//! Some of that concerns the process as a whole: a number that is closed from outside, the limit
+//! on descriptors, a signal. Such a test runs its body in a process of its own ([`in_child`]), so
+//! that no other test is disturbed.
+
+#![deny(unsafe_code)]
+
+pub mod counting;
+pub mod sys;
+
+use std::env;
+use std::process::Command;
+
+const CHILD: &str = "NETPOLLER_TESTS_CHILD";
+
+/// Runs the body of the test called `name` in a process of its own: this test binary once more,
+/// for this test alone.
+///
+/// # Panics
+///
+/// When the body panicked, was killed, or was not found; with all that the child has printed.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    if env::var_os(CHILD).is_some_and(|child| child == name) {
+        return body();
+    }
+    let binary = env::current_exe().expect("the path of this test binary");
+    let child = Command::new(binary)
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, name)
+        .output()
+        .expect("this test binary starts once more");
+    let (out, err) =
+        (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    let said = format!("{}\n--- stdout\n{out}\n--- stderr\n{err}", child.status);
+    assert!(child.status.success(), "the child process of {name} ended with {said}");
+    assert!(out.contains("1 passed"), "the child process ran no test called {name}: {said}");
+}

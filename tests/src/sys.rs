@@ -1,0 +1,213 @@
+//! What the tests do to a process behind the back of the poller: the only unsafe of this crate.
+//!
+//! Most of these functions break on purpose what Rust's ownership of descriptors promises, or
+//! change the process for good. They belong into a child process
+//! ([`in_child`](crate::in_child)).
+
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
+    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+/// Closes a number that somebody else owns.
+///
+/// # Errors
+///
+/// Those of close(2).
+pub fn close_behind_the_back(number: RawFd) -> io::Result<()> {
+    // SAFETY: close takes an integer; the owner of the number is what the test is about.
+    checked(unsafe { libc::close(number) }).map(drop)
+}
+
+/// Makes a number that somebody else owns mean the file behind `fd`.
+///
+/// # Errors
+///
+/// Those of dup2(2).
+pub fn replace_behind_the_back(number: RawFd, fd: impl AsFd) -> io::Result<()> {
+    // SAFETY: dup2 takes integers; the owner of the number is what the test is about.
+    checked(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) }).map(drop)
+}
+
+/// Whether the number is open in this process.
+#[must_use]
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: F_GETFD takes no argument and touches no memory.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// An eventfd with this count.
+///
+/// # Errors
+///
+/// Those of eventfd(2).
+pub fn eventfd(count: u32) -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes integers and touches no memory of ours.
+    let number = checked(unsafe { libc::eventfd(count, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })?;
+    // SAFETY: eventfd succeeded, so this is a new number and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Adds to the count of an eventfd that somebody else owns.
+///
+/// # Errors
+///
+/// Those of write(2) on an eventfd.
+pub fn add_behind_the_back(eventfd: RawFd, count: u64) -> io::Result<()> {
+    let bytes = count.to_ne_bytes();
+    // SAFETY: pointer and length are those of one borrow, which write only reads.
+    let written = unsafe { libc::write(eventfd, bytes.as_ptr().cast(), bytes.len()) };
+    if written == 8 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Registers `fd` with somebody's epoll, level-triggered for reading, under `data`.
+///
+/// # Errors
+///
+/// Those of epoll_ctl(2).
+pub fn epoll_add(epoll: impl AsFd, fd: impl AsFd, data: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: data };
+    let (epoll, fd) = (epoll.as_fd().as_raw_fd(), fd.as_fd().as_raw_fd());
+    // SAFETY: `event` outlives the call, which only reads it.
+    checked(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) }).map(drop)
+}
+
+/// Lowers or raises how many numbers this process may use: all of them are below `limit`.
+///
+/// # Errors
+///
+/// Those of setrlimit(2); a limit below zero.
+pub fn limit_descriptors(limit: RawFd) -> io::Result<()> {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `now` has room for what getrlimit writes.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut now) })?;
+    now.rlim_cur = libc::rlim_t::try_from(limit).map_err(io::Error::other)?;
+    // SAFETY: `now` outlives the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }).map(drop)
+}
+
+/// Gives SIGPIPE back its default meaning: the end of the process.
+///
+/// # Errors
+///
+/// Those of signal(2).
+pub fn let_sigpipe_kill() -> io::Result<()> {
+    // SAFETY: SIG_DFL is no function of ours, so nothing runs in a signal handler.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count_signal(_: libc::c_int) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// From now on SIGUSR1 is counted and interrupts system calls.
+///
+/// # Errors
+///
+/// Those of sigaction(2).
+pub fn count_sigusr1() -> io::Result<()> {
+    let handler: extern "C" fn(libc::c_int) = count_signal;
+    // SAFETY: sigaction is plain data for which zeroes mean: no flags, so no SA_RESTART.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // SAFETY: the handler does nothing but one atomic addition, which is allowed in a handler.
+    let set = unsafe { libc::sigaction(libc::SIGUSR1, &action, core::ptr::null_mut()) };
+    checked(set).map(drop)
+}
+
+/// How many SIGUSR1 have been counted.
+#[must_use]
+pub fn signals() -> u64 {
+    SIGNALS.load(Ordering::Relaxed)
+}
+
+/// Sends SIGUSR1 to a thread that has not been joined.
+///
+/// # Errors
+///
+/// Those of pthread_kill(3).
+pub fn interrupt<T>(thread: &JoinHandle<T>) -> io::Result<()> {
+    // SAFETY: the thread has not been joined, since its handle is there, so its id is valid.
+    let error = unsafe { libc::pthread_kill(thread.as_pthread_t(), libc::SIGUSR1) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// From now on this thread, and those it starts, get `error` from the system call `number`: what
+/// an old kernel (ENOSYS) or a sandbox (EPERM) does.
+///
+/// # Errors
+///
+/// Those of prctl(2); a number that no system call has.
+pub fn refuse_system_call(number: libc::c_long, error: libc::c_int) -> io::Result<()> {
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let number = u32::try_from(number).map_err(io::Error::other)?;
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the number of the call
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | error.cast_unsigned()),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes integers.
+    checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: `program` and the four steps it points to outlive the call, which copies them.
+    checked(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) }).map(drop)
+}
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The allocator of the system, which counts for each thread how often it allocates.
+#[derive(Debug)]
+pub struct CountingAllocator;
+
+/// How often this thread has allocated memory so far.
+#[must_use]
+pub fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+fn count_allocation() {
+    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on to the allocator of the system as it came; the counter is a
+// plain number in thread-local memory that needs no allocation and no destructor.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_allocation();
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count_allocation();
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_allocation();
+        // SAFETY: the caller keeps the contract of `realloc`; the block is the system's.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`; the block is the system's.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
