@@ -4,7 +4,8 @@
 //! of the sequence number has 16 bits and is compared with 20, so after 65,535 reuses the error
 //! bit is lost. Here the whole generation is in the word.
 //!
-//! The flags are facts about one incarnation. They are set by compare-exchange with the
+//! The flags are facts about one incarnation: closing, event error, and for each direction that its
+//! deadline has expired. They are set by compare-exchange with the
 //! generation in the comparand (NP-GEN-2), and read by [`check`], before a wait and after parking
 //! (NP-WAIT-2, NP-WAIT-3).
 
@@ -17,6 +18,12 @@ pub struct Word(u64);
 
 const CLOSING: u64 = 1 << 0;
 const EVENT_ERROR: u64 = 1 << 1;
+/// The reader's deadline has expired; the writer's is the next bit.
+const EXPIRED: u64 = 1 << 2;
+
+const fn expired_bit(mode: Mode) -> u64 {
+    EXPIRED << mode as u32
+}
 
 impl Word {
     /// The word of a fresh incarnation: nothing is known against it.
@@ -54,6 +61,12 @@ impl Word {
     pub const fn event_error(self) -> bool {
         self.0 & EVENT_ERROR != 0
     }
+
+    /// Whether the deadline of this direction has expired and was not set or cleared since.
+    #[must_use]
+    pub const fn expired(self, mode: Mode) -> bool {
+        self.0 & expired_bit(mode) != 0
+    }
 }
 
 impl core::fmt::Debug for Word {
@@ -65,11 +78,17 @@ impl core::fmt::Debug for Word {
         if self.event_error() {
             f.write_str(" event-error")?;
         }
+        if self.expired(Mode::Read) {
+            f.write_str(" read-expired")?;
+        }
+        if self.expired(Mode::Write) {
+            f.write_str(" write-expired")?;
+        }
         Ok(())
     }
 }
 
-/// May a waiter of `generation` go on in `mode`? NP-INFO-3 gives the precedence.
+/// May a waiter of `generation` go on in `mode`? NP-INFO-3 and NP-INFO-7 give the precedence.
 ///
 /// # Errors
 ///
@@ -77,6 +96,9 @@ impl core::fmt::Debug for Word {
 pub const fn check(word: Word, generation: Generation, mode: Mode) -> Result<(), Reason> {
     if word.generation().get() != generation.get() || word.closing() {
         return Err(Reason::Closed); // NP-INFO-3, NP-GEN-2
+    }
+    if word.expired(mode) {
+        return Err(Reason::DeadlineExceeded); // NP-INFO-7, NP-TIME-4
     }
     match mode {
         // NP-INFO-4: the system call of a writer tells more than "not pollable".
@@ -106,6 +128,15 @@ pub const fn close(word: Word, generation: Generation) -> Publish {
 #[must_use]
 pub const fn event_error(word: Word, generation: Generation, error: bool) -> Publish {
     let flags = if error { word.0 | EVENT_ERROR } else { word.0 & !EVENT_ERROR };
+    publish(word, generation, Word(flags))
+}
+
+/// The deadline of `generation` in `mode` has expired (`true`), or another one was set, or none
+/// (`false`). Who may say so: NP-TIME-3.
+#[must_use]
+pub const fn expired(word: Word, generation: Generation, mode: Mode, expired: bool) -> Publish {
+    let bit = expired_bit(mode);
+    let flags = if expired { word.0 | bit } else { word.0 & !bit };
     publish(word, generation, Word(flags))
 }
 
@@ -161,6 +192,34 @@ mod tests {
         let Publish::Set(word) = event_error(Word::new(g), g, true) else { panic!("not set") };
         assert_eq!(check(word, g, Mode::Read), Err(Reason::NotPollable));
         assert_eq!(check(word, g, Mode::Write), Ok(()));
+    }
+
+    #[test]
+    fn closing_beats_an_expired_deadline_which_beats_an_event_error() {
+        // NP-INFO-3, NP-INFO-7
+        let g = Generation::FIRST;
+        let set = |publish| match publish {
+            Publish::Set(word) => word,
+            other => panic!("not set: {other:?}"),
+        };
+        let word = set(event_error(Word::new(g), g, true));
+        let word = set(expired(word, g, Mode::Read, true));
+        assert_eq!(check(word, g, Mode::Read), Err(Reason::DeadlineExceeded));
+        assert_eq!(check(set(close(word, g)), g, Mode::Read), Err(Reason::Closed));
+    }
+
+    #[test]
+    fn a_deadline_concerns_its_own_direction() {
+        // NP-TIME-4
+        let g = Generation::FIRST;
+        for (mode, other) in [(Mode::Read, Mode::Write), (Mode::Write, Mode::Read)] {
+            let Publish::Set(word) = expired(Word::new(g), g, mode, true) else {
+                panic!("not set")
+            };
+            assert_eq!(check(word, g, mode), Err(Reason::DeadlineExceeded));
+            assert_eq!(check(word, g, other), Ok(()));
+            assert_eq!(expired(word, g, mode, false), Publish::Set(Word::new(g)));
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@
 //! |---|---|
 //! | [`token`] | what names a descriptor in the kernel: index and generation |
 //! | [`slot`] | the readiness slot, one per direction: who is waiting, what is pending |
-//! | [`info`] | the info word: closing and event error, published for lock-free reading |
+//! | [`info`] | the info word: closing, expired deadlines, event error, for lock-free reading |
 //! | [`events`] | which directions an event of the kernel concerns |
+//! | [`time`] | deadlines: when one expires, when the queue of timers is touched |
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
 
@@ -24,6 +25,7 @@ pub mod events;
 pub mod info;
 pub mod machine;
 pub mod slot;
+pub mod time;
 pub mod token;
 pub mod wake;
 
@@ -43,11 +45,14 @@ impl Mode {
     pub const BOTH: [Mode; 2] = [Mode::Read, Mode::Write];
 }
 
-/// Why a wait cannot succeed. The order of the variants is their precedence (NP-INFO-3).
+/// Why a wait cannot succeed. The order of the variants is their precedence (NP-INFO-3,
+/// NP-INFO-7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// The descriptor is closing, or the caller's generation of it is over.
     Closed,
+    /// The deadline of this direction has expired.
+    DeadlineExceeded,
     /// The kernel reported nothing but an error condition: this descriptor cannot be polled.
     NotPollable,
 }

@@ -5,7 +5,7 @@
 //!
 //! [`Machine`] states what whole operations do when nothing runs at the same time: one entry of
 //! the slab with its generation, whether it is closing, whether its newest event was nothing but
-//! an error, and the two slots. It is written without the functions of [`slot`](crate::slot) and
+//! an error, and per direction the slot, the deadline and whether it has expired. It is written without the functions of [`slot`](crate::slot) and
 //! [`info`](crate::info), without words, and without tickets that wrap, so that it can contradict
 //! them. A waiter is known to it by a value of type `W`, which stands for its waker; an operation
 //! returns the wakers that have to be woken because of it.
@@ -16,12 +16,15 @@
 //! | [`prepare`](Machine::prepare) | `pollReset` | `prepare` |
 //! | [`wait`](Machine::wait) | `pollWait`, one turn | `poll_wait` |
 //! | [`retract`](Machine::retract) | none | `retract` |
+//! | [`set_deadline`](Machine::set_deadline) | `pollSetDeadline` | `set_deadline` |
+//! | [`tick`](Machine::tick) | `netpolldeadlineimpl` | `fire`, for whatever is due |
 //! | [`close`](Machine::close) | `pollUnblock` | `close` |
 //! | [`free`](Machine::free) | `pollClose`, `pollOpen` | `free` |
 //!
 //! Where an implementation is not atomic, an operation has parts that others can come between:
 //! [`publish`](Machine::publish) and [`notify`](Machine::notify) are those of an edge,
-//! [`begin_close`](Machine::begin_close) and [`cancel`](Machine::cancel) those of a close.
+//! [`begin_close`](Machine::begin_close) and [`cancel`](Machine::cancel) those of a close. The
+//! machine knows no timers and no queue of them: a deadline has come, or it has not.
 //!
 //! Out of scope: the kernel, the break, who polls.
 
@@ -52,6 +55,10 @@ struct Side<W> {
     pending: Pending<W>,
     /// How many waits have parked here so far; the newest of them has this number.
     waits: u64,
+    /// Nanoseconds; the last instant never comes.
+    deadline: Option<u64>,
+    /// The deadline has come, and was not set or cleared since.
+    expired: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +100,7 @@ impl<W: Copy> Machine<W> {
     /// A fresh incarnation, with this generation.
     #[must_use]
     pub const fn new(generation: Generation) -> Self {
-        let side = Side { pending: Pending::Nothing, waits: 0 };
+        let side = Side { pending: Pending::Nothing, waits: 0, deadline: None, expired: false };
         Machine { generation, closing: false, event_error: false, sides: [side; 2] }
     }
 
@@ -113,6 +120,18 @@ impl<W: Copy> Machine<W> {
     #[must_use]
     pub const fn event_error(&self) -> bool {
         self.event_error
+    }
+
+    /// The deadline of one direction, in nanoseconds.
+    #[must_use]
+    pub const fn deadline(&self, mode: Mode) -> Option<u64> {
+        self.sides[mode as usize].deadline
+    }
+
+    /// Whether the deadline of one direction has come.
+    #[must_use]
+    pub const fn expired(&self, mode: Mode) -> bool {
+        self.sides[mode as usize].expired
     }
 
     /// The state of one slot.
@@ -164,6 +183,8 @@ impl<W: Copy> Machine<W> {
     pub fn check(&self, actor: Generation, mode: Mode) -> Result<(), Reason> {
         if actor != self.generation || self.closing {
             Err(Reason::Closed) // NP-INFO-3: before all others
+        } else if self.expired(mode) {
+            Err(Reason::DeadlineExceeded) // NP-INFO-7
         } else if self.event_error && mode == Mode::Read {
             Err(Reason::NotPollable) // NP-INFO-4
         } else {
@@ -235,6 +256,41 @@ impl<W: Copy> Machine<W> {
         }
     }
 
+    /// A deadline is set, or cleared, in the directions `concerned`, at the instant `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], and nothing has changed.
+    pub fn set_deadline(
+        &mut self,
+        actor: Generation,
+        concerned: [bool; 2],
+        deadline: Option<u64>,
+        now: u64,
+    ) -> Result<Woken<W>, Reason> {
+        if actor != self.generation || self.closing {
+            return Err(Reason::Closed);
+        }
+        for mode in Mode::BOTH.into_iter().filter(|mode| concerned[*mode as usize]) {
+            let side = self.side(mode);
+            (side.deadline, side.expired) = (deadline, false); // NP-TIME-3
+        }
+        Ok(self.tick(now)) // NP-TIME-2
+    }
+
+    /// It is `now`: deadlines that have come expire. Readiness stays (NP-SLOT-4).
+    pub fn tick(&mut self, now: u64) -> Woken<W> {
+        Mode::BOTH.map(|mode| {
+            let side = self.side(mode);
+            let due = side.deadline.is_some_and(|deadline| deadline <= now && deadline != u64::MAX);
+            if side.expired || !due {
+                return None;
+            }
+            side.expired = true;
+            self.cancel(self.generation, mode)
+        })
+    }
+
     /// A close begins. `None`: it has begun before, or the incarnation is over.
     pub fn close(&mut self, actor: Generation) -> Option<Woken<W>> {
         self.begin_close(actor).then(|| Mode::BOTH.map(|mode| self.cancel(actor, mode)))
@@ -265,6 +321,9 @@ impl<W: Copy> Machine<W> {
         }
         self.generation = actor.next()?;
         (self.closing, self.event_error) = (false, false); // NP-GEN-5
+        for side in &mut self.sides {
+            (side.deadline, side.expired) = (None, false);
+        }
         Some(Mode::BOTH.map(|mode| self.leave(mode, Pending::Nothing)))
     }
 

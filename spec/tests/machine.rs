@@ -9,6 +9,7 @@ use netpoller_spec::events::{Bits, report};
 use netpoller_spec::info::{self, Publish};
 use netpoller_spec::machine::{Cause, Held, Machine, Waited, Woken, allows, allows_info};
 use netpoller_spec::slot::{self, Announced, Finished, Freed, Move, Retracted, Ticket};
+use netpoller_spec::time::{self, Change, Ledger};
 use netpoller_spec::token::Generation;
 use netpoller_spec::{Mode, Reason};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -20,6 +21,8 @@ enum Operation {
     Prepare { handle: usize, mode: Mode },
     Wait { waiter: usize },
     Retract { waiter: usize },
+    Deadline { handle: usize, concerned: [bool; 2], deadline: Option<u64> },
+    Tick { nanos: u64 },
     Close { handle: usize },
     Free { handle: usize },
 }
@@ -37,7 +40,14 @@ impl Arbitrary for Operation {
     fn arbitrary(g: &mut Gen) -> Self {
         let stale = *g.choose(&[0, 0, 0, 0, 1, 2]).expect("not empty");
         let waiter = usize::arbitrary(g) % WAITERS;
-        match u8::arbitrary(g) % 16 {
+        match u8::arbitrary(g) % 20 {
+            16..=17 => {
+                let concerned = *g.choose(&[[true, true], [true, false], [false, true]]).unwrap();
+                let near = Some(u64::arbitrary(g) % 32 + 1);
+                let deadline = *g.choose(&[near, near, near, None, Some(u64::MAX)]).unwrap();
+                Operation::Deadline { handle: stale, concerned, deadline }
+            }
+            18..=19 => Operation::Tick { nanos: u64::arbitrary(g) % 8 },
             0..=4 => {
                 let bits = [Bits::IN, Bits::OUT, Bits::RDHUP, Bits::HUP, Bits::ERR, Bits::PRI];
                 let (one, two) = (*g.choose(&bits).expect("some"), *g.choose(&bits).expect("some"));
@@ -59,6 +69,7 @@ enum Seen {
     Prepared(Result<Option<usize>, Reason>),
     Waited(Waited),
     Retracted,
+    Set(Result<Woken<usize>, Reason>),
     Ended(Option<Woken<usize>>),
 }
 
@@ -67,6 +78,10 @@ struct Folded {
     info: info::Word,
     slots: [slot::Word; 2],
     cells: [Option<usize>; 2],
+    ledger: Ledger,
+    /// Entries that are due are handled at a tick.
+    queue: Vec<u64>,
+    now: u64,
 }
 
 impl Folded {
@@ -75,7 +90,53 @@ impl Folded {
             info: info::Word::new(generation),
             slots: [slot::Word::initial(generation); 2],
             cells: [None; 2],
+            ledger: Ledger::default(),
+            queue: Vec::new(),
+            now: 1,
         }
+    }
+
+    fn expired(&self) -> [bool; 2] {
+        Mode::BOTH.map(|mode| self.info.expired(mode))
+    }
+
+    fn change(&mut self, actor: Generation, change: Change) -> Woken<usize> {
+        self.ledger = change.ledger;
+        self.queue.extend(change.push);
+        Mode::BOTH.map(|mode| {
+            let expired = change.expired[mode as usize]?;
+            self.publish(actor, info::expired(self.info, actor, mode, expired));
+            let cancel = |word| slot::cancel(word, actor);
+            expired.then(|| self.apply(Cause::Cancel, actor, mode, None, cancel).1).flatten()
+        })
+    }
+
+    fn set_deadline(
+        &mut self,
+        actor: Generation,
+        concerned: [bool; 2],
+        deadline: Option<u64>,
+    ) -> Result<Woken<usize>, Reason> {
+        if actor != self.info.generation() || self.info.closing() {
+            return Err(Reason::Closed);
+        }
+        let deadline = deadline.unwrap_or(time::NONE);
+        let change = time::set(self.ledger, self.expired(), concerned, deadline, self.now);
+        Ok(self.change(actor, change))
+    }
+
+    fn tick(&mut self, now: u64) -> Woken<usize> {
+        self.now = now;
+        let mut woken = [None; 2];
+        while let Some(place) = self.queue.iter().position(|when| *when <= now) {
+            let when = self.queue.swap_remove(place);
+            let Some(change) = time::fire(self.ledger, self.expired(), when, now) else { continue };
+            let fired = self.change(self.info.generation(), change);
+            for (woken, fired) in woken.iter_mut().zip(fired) {
+                *woken = woken.or(fired);
+            }
+        }
+        woken
     }
 
     /// Does what the function says, and lets the table judge it.
@@ -196,6 +257,9 @@ impl Folded {
 
     fn free(&mut self, actor: Generation) -> Option<Woken<usize>> {
         let next = actor.next()?;
+        if actor == self.info.generation() {
+            self.ledger = time::free(self.ledger);
+        }
         self.publish(actor, info::free(self.info, actor, next)).then(|| {
             Mode::BOTH.map(|mode| {
                 let decide = |word| slot::free(word, actor, next);
@@ -269,6 +333,17 @@ impl Pair {
                 self.folded.retract(*actor, mode_of(waiter), ticket);
                 (Seen::Retracted, Seen::Retracted)
             }
+            Operation::Deadline { handle, concerned, deadline } => {
+                let (actor, now) = (self.handle(handle), self.folded.now);
+                (
+                    Seen::Set(self.machine.set_deadline(actor, concerned, deadline, now)),
+                    Seen::Set(self.folded.set_deadline(actor, concerned, deadline)),
+                )
+            }
+            Operation::Tick { nanos } => {
+                let now = self.folded.now + nanos;
+                (Seen::Woken(self.machine.tick(now)), Seen::Woken(self.folded.tick(now)))
+            }
             Operation::Close { handle } => {
                 let actor = self.handle(handle);
                 (Seen::Ended(self.machine.close(actor)), Seen::Ended(self.folded.close(actor)))
@@ -293,7 +368,9 @@ impl Pair {
             let word = folded.slots[place];
             let same = word.state() == machine.state(mode)
                 && word.generation() == machine.generation()
-                && folded.cells[place] == machine.parked(mode);
+                && folded.cells[place] == machine.parked(mode)
+                && folded.info.expired(mode) == machine.expired(mode)
+                && folded.ledger.deadlines[place] == machine.deadline(mode).unwrap_or(time::NONE);
             if !same {
                 return Err(format!("{mode:?}: {word:?}, {:?}", folded.cells[place]));
             }
@@ -301,6 +378,9 @@ impl Pair {
         let facts = (folded.info.generation(), folded.info.closing(), folded.info.event_error());
         if facts != (machine.generation(), machine.closing(), machine.event_error()) {
             return Err(format!("{:?}", folded.info));
+        }
+        if !folded.ledger.covered(folded.expired()) {
+            return Err(format!("NP-TIME-7: {:?} is not covered", folded.ledger));
         }
         for (number, (_, held, ticket)) in self.waiters.iter().enumerate() {
             if held.parked() != ticket.is_some() {

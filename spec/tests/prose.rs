@@ -63,13 +63,14 @@ fn the_table_of_the_info_word_is_the_one_of_the_code() {
     let code: Vec<Vec<_>> = INFO_TABLE
         .iter()
         .map(|row| {
-            let facts: [Fact; 2] = [row.closing, row.event_error];
-            let [closing, event_error] = facts.map(lower);
+            let facts: [Fact; 4] =
+                [row.closing, row.event_error, row.read_expired, row.write_expired];
             let (actor, generation) = (lower(row.actor), lower(row.generation));
-            vec![row.name.into(), actor, closing, event_error, generation, row.rule.into()]
+            let columns = [row.name.to_owned(), actor].into_iter().chain(facts.map(lower));
+            columns.chain([generation, row.rule.to_owned()]).collect()
         })
         .collect();
-    assert_eq!(table("| row | actor | closing | event error | generation | rule |"), code);
+    assert_eq!(table("| row | actor | closing | event error | read expired | write expired | generation | rule |"), code);
 }
 
 #[test]

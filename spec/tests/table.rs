@@ -4,6 +4,7 @@
 //! Both ways: what a function does, a row allows; what a row allows, a function does for some
 //! actor. So neither a row nor a branch can be changed alone.
 
+use netpoller_spec::Mode;
 use netpoller_spec::info::{self, Publish};
 use netpoller_spec::machine::{
     Actor, Cause, Cell, INFO_TABLE, Row, TABLE, Wait, allows, allows_info, told_apart,
@@ -208,7 +209,7 @@ fn info_words() -> Vec<info::Word> {
     let mut words = Vec::new();
     for generation in generations() {
         let base = info::Word::new(generation);
-        words.extend((0..4).map(|flags| info::Word::from_bits(base.bits() | flags)));
+        words.extend((0..16).map(|flags| info::Word::from_bits(base.bits() | flags)));
     }
     words
 }
@@ -219,6 +220,10 @@ fn facts(word: info::Word, actor: Generation) -> Vec<info::Word> {
         Some(info::close(word, actor)),
         Some(info::event_error(word, actor, true)),
         Some(info::event_error(word, actor, false)),
+        Some(info::expired(word, actor, Mode::Read, true)),
+        Some(info::expired(word, actor, Mode::Read, false)),
+        Some(info::expired(word, actor, Mode::Write, true)),
+        Some(info::expired(word, actor, Mode::Write, false)),
         actor.next().map(|next| info::free(word, actor, next)),
     ];
     let left = |publish| match publish {
@@ -230,7 +235,7 @@ fn facts(word: info::Word, actor: Generation) -> Vec<info::Word> {
 
 #[test]
 fn the_table_of_the_info_word_is_what_its_functions_do() {
-    // NP-INFO-1, NP-INFO-2, NP-INFO-5, NP-INFO-6, NP-GEN-2, NP-GEN-5
+    // NP-INFO-1, NP-INFO-2, NP-INFO-5, NP-INFO-6, NP-TIME-3, NP-TIME-4, NP-GEN-2, NP-GEN-5
     let mut taken = BTreeSet::new();
     for before in info_words() {
         for actor in generations() {
@@ -263,7 +268,8 @@ fn a_fact_that_no_row_allows_names_the_rule_it_breaks() {
         (1, word(2, 0), word(2, 1), "NP-GEN-2"),
         (1, word(1, 1), word(1, 0), "NP-INFO-1"),
         (1, word(1, 0), word(1, 3), "NP-INFO-6"),
-        (1, word(1, 0), word(1, 4), "NP-INFO-6"),
+        (1, word(1, 0), word(1, 12), "NP-INFO-6"),
+        (1, word(1, 0), word(1, 16), "NP-INFO-6"),
         (1, word(1, 1), word(2, 1), "NP-GEN-5"),
         (1, word(1, 1), word(3, 0), "NP-GEN-5"),
     ] {

@@ -13,7 +13,7 @@
 
 use crate::slot::{State, Ticket, Word};
 use crate::token::Generation;
-use crate::{info, slot};
+use crate::{Mode, info, slot};
 use core::fmt;
 
 /// Who took a step, and why.
@@ -21,7 +21,7 @@ use core::fmt;
 pub enum Cause {
     /// An edge of the kernel.
     Notify,
-    /// A close (later also: an expired deadline).
+    /// A close, or an expired deadline.
     Cancel,
     /// A task wants to wait.
     Announce,
@@ -236,6 +236,10 @@ pub struct InfoRow {
     pub closing: Fact,
     /// What becomes of the event error.
     pub event_error: Fact,
+    /// What becomes of the expiry of the reader's deadline.
+    pub read_expired: Fact,
+    /// What becomes of the expiry of the writer's deadline.
+    pub write_expired: Fact,
     /// What becomes of the generation.
     pub generation: GenerationRule,
     /// The rule that wants it so.
@@ -250,18 +254,24 @@ pub const INFO_TABLE: &[InfoRow] = {
     use Actor::{Other, Same};
     use Fact::{Dropped, Kept, Lowered, Raised};
     const fn row(
-        actor: Actor, closing: Fact, event_error: Fact, generation: GenerationRule,
+        actor: Actor, facts: [Fact; 4], generation: GenerationRule,
         rule: &'static str, name: &'static str,
     ) -> InfoRow {
-        InfoRow { actor, closing, event_error, generation, rule, name }
+        let [closing, event_error, read_expired, write_expired] = facts;
+        InfoRow { actor, closing, event_error, read_expired, write_expired, generation, rule, name }
     }
+    const KEPT: GenerationRule = GenerationRule::Kept;
     &[
-        row(Same, Raised, Kept, GenerationRule::Kept, "NP-INFO-1", "close"),
-        row(Same, Kept, Raised, GenerationRule::Kept, "NP-INFO-5", "event-error"),
-        row(Same, Kept, Lowered, GenerationRule::Kept, "NP-INFO-5", "event-error-over"),
-        row(Same, Dropped, Dropped, GenerationRule::Next, "NP-GEN-5", "info-free"),
-        row(Same, Kept, Kept, GenerationRule::Kept, "NP-INFO-2", "known-already"),
-        row(Other, Kept, Kept, GenerationRule::Kept, "NP-GEN-2", "stale-fact"),
+        row(Same, [Raised, Kept, Kept, Kept], KEPT, "NP-INFO-1", "close"),
+        row(Same, [Kept, Raised, Kept, Kept], KEPT, "NP-INFO-5", "event-error"),
+        row(Same, [Kept, Lowered, Kept, Kept], KEPT, "NP-INFO-5", "event-error-over"),
+        row(Same, [Kept, Kept, Raised, Kept], KEPT, "NP-TIME-4", "read-expires"),
+        row(Same, [Kept, Kept, Lowered, Kept], KEPT, "NP-TIME-3", "read-revives"),
+        row(Same, [Kept, Kept, Kept, Raised], KEPT, "NP-TIME-4", "write-expires"),
+        row(Same, [Kept, Kept, Kept, Lowered], KEPT, "NP-TIME-3", "write-revives"),
+        row(Same, [Dropped; 4], GenerationRule::Next, "NP-GEN-5", "info-free"),
+        row(Same, [Kept; 4], KEPT, "NP-INFO-2", "known-already"),
+        row(Other, [Kept; 4], KEPT, "NP-GEN-2", "stale-fact"),
     ]
 };
 
@@ -379,8 +389,12 @@ pub fn allows_info(
         return broken("NP-GEN-2");
     }
     // What no accessor shows has to be zero.
+    let facts = |word: info::Word| {
+        let [read, write] = Mode::BOTH.map(|mode| word.expired(mode));
+        [word.closing(), word.event_error(), read, write]
+    };
     let shown = |word: info::Word| {
-        let flags = u64::from(word.closing()) | u64::from(word.event_error()) << 1;
+        let flags = facts(word).into_iter().rev().fold(0, |flags, fact| flags << 1 | u64::from(fact));
         word.bits() as u32 as u64 == flags
     };
     if !shown(before) || !shown(after) {
@@ -389,8 +403,10 @@ pub fn allows_info(
     let row = INFO_TABLE.iter().position(|row| {
         row.actor == same
             && generation_follows(row.generation, before.generation(), after.generation())
-            && fact_follows(row.closing, before.closing(), after.closing())
-            && fact_follows(row.event_error, before.event_error(), after.event_error())
+            && [row.closing, row.event_error, row.read_expired, row.write_expired]
+                .into_iter()
+                .zip(facts(before).into_iter().zip(facts(after)))
+                .all(|(rule, (before, after))| fact_follows(rule, before, after))
     });
     if let Some(index) = row {
         return Ok(index);
