@@ -3,15 +3,21 @@
 //! # State
 //!
 //! * `read`, `write`: who waits and what is pending in each direction (`slot`, Go's `rg`, `wg`).
-//! * `info`: the generation of the incarnation, whether it is closing, whether its newest event
-//!   was nothing but an error (Go's `atomicInfo`). Read without a lock, written by
-//!   compare-exchange with the generation in the comparand (NP-GEN-2).
+//! * `info`: the generation of the incarnation, whether it is closing, whether a deadline has
+//!   expired, whether its newest event was nothing but an error (Go's `atomicInfo`). Read without a
+//!   lock, written by compare-exchange with the generation in the comparand (NP-GEN-2).
+//! * `control`: the deadlines and the entry in the queue of timers that covers them
+//!   (`netpoller_spec::time`; Go's `rd`, `wd` and two timers). Under its own lock, the *control
+//!   lock*, which also keeps the expired flags and the generation of `info` still.
 //!
 //! # Who changes what
 //!
 //! A poller publishes the event error and then notifies the slots. The closer publishes closing
-//! and then cancels the slots. The owner frees: first the info word, then the slots, each into
-//! the next generation. A waiter parks and then reads the info word.
+//! and then cancels the slots. The owner frees: first the info word and the deadlines, under the
+//! control lock, then the slots, each into the next generation. A waiter parks and then reads the
+//! info word. Whoever sets a deadline, and the poller for a timer that is due, change `control`,
+//! publish what has expired, cancel the slots that it concerns and push what has to be pushed, in
+//! one section of the control lock; whom they have to wake they wake after it.
 //!
 //! # The handshake of parking and closing (NP-WAIT-3)
 //!
@@ -23,18 +29,20 @@
 //! Store buffering, as in Dekker's algorithm: with a sequentially consistent fence on both sides
 //! at least one of them sees the other, so either the waiter withdraws or the closer wakes it.
 //! Without one of the fences both can read the old value, and the waiter sleeps for ever (Go
-//! #45211). `impl/src/README.md` has the proof sketch.
+//! #45211). `impl/src/README.md` has the proof sketch. An expired deadline takes the same way.
 //!
-//! Out of scope: who may wait in a direction (`source`), memory of descriptors (`slab`).
+//! Out of scope: what is done with `control` (`deadline`), who may wait in a direction (`source`),
+//! memory of descriptors (`slab`).
 
 use crate::error::WaitError;
 use crate::observe::{Place, Step};
-use crate::seam::{Atomic, Ordering, System};
+use crate::seam::{Atomic, Mutex, Ordering, System};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
 use netpoller_spec::events::Report;
 use netpoller_spec::info::{self, Publish};
 use netpoller_spec::slot::{Announced, Finished, Freed, Retracted, Ticket, Word};
+use netpoller_spec::time::{self, Ledger};
 use netpoller_spec::token::Generation;
 use netpoller_spec::{Mode, Reason};
 use std::io;
@@ -48,6 +56,7 @@ pub struct Desc<S: System> {
     info: S::AtomicU64,
     read: Slot<S>,
     write: Slot<S>,
+    pub(crate) control: S::Mutex<Ledger>,
 }
 
 /// One wait of one task: nothing, or the ticket under which it is parked.
@@ -93,6 +102,7 @@ impl<S: System> Desc<S> {
             info: S::AtomicU64::new(info::Word::new(generation).bits()),
             read: Slot::new(generation),
             write: Slot::new(generation),
+            control: S::Mutex::new(Ledger::default(), digest),
         }
     }
 
@@ -109,10 +119,11 @@ impl<S: System> Desc<S> {
             info: info::Word::from_bits(self.info.peek()),
             slots: [self.read.peek(), self.write.peek()],
             wakers: [self.read.peek_waker(), self.write.peek_waker()],
+            ledger: self.control.peek(|ledger| *ledger),
         }
     }
 
-    fn slot(&self, mode: Mode) -> &Slot<S> {
+    pub(crate) fn slot(&self, mode: Mode) -> &Slot<S> {
         match mode {
             Mode::Read => &self.read,
             Mode::Write => &self.write,
@@ -129,6 +140,19 @@ pub struct Peek {
     pub slots: [Word; 2],
     /// Whether a waker lies in the cell of reader and writer.
     pub wakers: [bool; 2],
+    /// The deadlines.
+    pub ledger: Ledger,
+}
+
+/// A ledger is three numbers, for an explorer.
+fn digest(ledger: &Ledger) -> Option<u64> {
+    let [read, write] = ledger.deadlines;
+    // FNV-1a over words; the order matters and is kept.
+    Some(
+        [read, write, ledger.armed]
+            .into_iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, n| (hash ^ n).wrapping_mul(0x0100_0000_01b3)),
+    )
 }
 
 /// A descriptor seen by somebody who acts for one incarnation of it.
@@ -146,9 +170,7 @@ impl<S: System> Incarnation<'_, S> {
     ///
     /// Why not.
     pub fn check(&self, mode: Mode) -> Result<(), Reason> {
-        // Acquire: pairs with the release in `publish`.
-        let word = info::Word::from_bits(self.desc.info.load(Ordering::Acquire));
-        info::check(word, self.place.generation, mode)
+        info::check(self.info(), self.place.generation, mode)
     }
 
     /// Before a system call in `mode`: checks, and drops readiness that the call will find again
@@ -219,6 +241,13 @@ impl<S: System> Incarnation<'_, S> {
         }
     }
 
+    /// The newest info word. Whoever holds the control lock may rely on it: its generation and
+    /// its expired flags do not change meanwhile.
+    pub(crate) fn info(&self) -> info::Word {
+        // Acquire: pairs with the release in `publish`.
+        info::Word::from_bits(self.desc.info.load(Ordering::Acquire))
+    }
+
     /// The first half of an event: publishes what it says about the descriptor as a whole.
     /// A fence has to follow before [`notify`](Self::notify).
     pub fn publish_report(&self, report: Report) {
@@ -255,7 +284,12 @@ impl<S: System> Incarnation<'_, S> {
     /// When the incarnation was not the current one: somebody else freed it.
     #[must_use = "the wakers have to be woken"]
     pub fn free(&self, next: Generation) -> Wakers {
+        let mut ledger = self.desc.control.lock();
         let first = self.publish(|word| info::free(word, self.place.generation, next));
+        if first {
+            *ledger = time::free(*ledger); // NP-TIME-10
+        }
+        drop(ledger);
         assert!(first, "NP-GEN-5 broken: {:?} was freed twice", self.place);
         Mode::BOTH.map(|mode| {
             let (outcome, waker) = self.desc.slot(mode).free(&self.at(mode), next);
@@ -265,7 +299,7 @@ impl<S: System> Incarnation<'_, S> {
     }
 
     /// Returns whether the word was changed by this call.
-    fn publish(&self, decide: impl Fn(info::Word) -> Publish) -> bool {
+    pub(crate) fn publish(&self, decide: impl Fn(info::Word) -> Publish) -> bool {
         let cell = &self.desc.info;
         // Acquire: the decision may rest on what the last writer knew.
         let mut bits = cell.load(Ordering::Acquire);
@@ -292,7 +326,7 @@ impl<S: System> Incarnation<'_, S> {
         }
     }
 
-    fn at(&self, mode: Mode) -> At<'_, S> {
+    pub(crate) fn at(&self, mode: Mode) -> At<'_, S> {
         At { system: self.system, place: self.place, mode }
     }
 }

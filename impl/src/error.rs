@@ -3,6 +3,8 @@
 //! | what happened | kind | [`Reason`] |
 //! |---|---|---|
 //! | the descriptor was closed, here or by another task | `NotConnected` | `Closed` |
+//! | the deadline of the direction has expired | `TimedOut` | `DeadlineExceeded` |
+//! | the kernel gave up on a connection (ETIMEDOUT) | `TimedOut` | none |
 //! | the kernel cannot report readiness for it | `Unsupported` | `NotPollable` |
 //! | somebody else waits in that direction | `ResourceBusy` | `Busy` |
 //! | anything a system call returned | the kind of its errno | none |
@@ -17,6 +19,8 @@ use std::io;
 pub enum Reason {
     /// The descriptor was closed.
     Closed,
+    /// The deadline of the direction has expired.
+    DeadlineExceeded,
     /// The kernel cannot report readiness for the descriptor.
     NotPollable,
     /// The right to wait in that direction is in somebody else's hands.
@@ -44,6 +48,7 @@ impl core::fmt::Display for Reason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Reason::Closed => "use of a closed descriptor",
+            Reason::DeadlineExceeded => "the deadline has passed",
             Reason::NotPollable => "the descriptor cannot be polled for readiness",
             Reason::Busy => "another task has the right to wait in this direction",
         })
@@ -56,6 +61,7 @@ impl From<Reason> for io::Error {
     fn from(reason: Reason) -> io::Error {
         let kind = match reason {
             Reason::Closed => io::ErrorKind::NotConnected,
+            Reason::DeadlineExceeded => io::ErrorKind::TimedOut,
             Reason::NotPollable => io::ErrorKind::Unsupported,
             Reason::Busy => io::ErrorKind::ResourceBusy,
         };
@@ -84,6 +90,7 @@ impl From<netpoller_spec::Reason> for Reason {
     fn from(reason: netpoller_spec::Reason) -> Reason {
         match reason {
             netpoller_spec::Reason::Closed => Reason::Closed,
+            netpoller_spec::Reason::DeadlineExceeded => Reason::DeadlineExceeded,
             netpoller_spec::Reason::NotPollable => Reason::NotPollable,
         }
     }

@@ -57,6 +57,8 @@
 compile_error!("netpoller needs 64-bit atomics");
 
 #[doc(hidden)]
+pub mod deadline;
+#[doc(hidden)]
 pub mod desc;
 mod driver;
 #[doc(hidden)]
@@ -75,11 +77,12 @@ mod slot;
 #[doc(hidden)]
 pub mod source;
 mod sys;
+mod timers;
 
 pub use driver::Driver;
 pub use error::Reason;
 pub use netpoller_spec::Mode;
-pub use seam::{HowToShut, Os};
+pub use seam::{HowToShut, Instant, Os};
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;

@@ -42,6 +42,17 @@ pub enum Step {
         /// The word that was left.
         after: info::Word,
     },
+    /// A deadline is about to be published as expired.
+    Expires {
+        /// Which entry, for whom.
+        place: Place,
+        /// Of which direction.
+        mode: Mode,
+        /// The deadline, in nanoseconds.
+        deadline: u64,
+        /// The reading of the clock by which it has come, in nanoseconds.
+        now: u64,
+    },
     /// The flag of the break: what was there and what was left.
     Break {
         /// Whether it was set before.

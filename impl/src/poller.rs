@@ -5,13 +5,15 @@
 //! * `queue`: the kernel's event queue and the break token in it.
 //! * `slab`: the descriptors. An event names one by index and generation ([`Token`]).
 //! * `flag`: whether a break is on its way (`netpoller_spec::wake`, Go's `netpollWakeSig`).
+//! * `timers`: which descriptor has to be looked at, and when (`timers`).
 //!
 //! # The way of an event
 //!
 //! [`poll`](Poller::poll) waits in the kernel and takes a batch. For each event it first
 //! publishes what the event says about the descriptor as a whole; then comes one fence; then the
 //! slots are notified and the wakers collected (NP-EDGE-2, NP-EDGE-3). Waking happens after that
-//! and outside all locks ([`Ready`]).
+//! and outside all locks ([`Ready`]). Deadlines that are due come after the events: who is ready
+//! and late is ready.
 //!
 //! # The handshake of the break (NP-BREAK-4)
 //!
@@ -25,7 +27,7 @@
 //! flag is cleared (NP-BREAK-2): the other way round, a breaker in between posts a token that
 //! the drain takes along, and the flag stays set over an empty queue: every later break is lost.
 //!
-//! Out of scope: which thread polls and until when (that is the user's), deadlines.
+//! Out of scope: which thread polls (that is the user's), what a deadline does (`deadline`).
 
 use crate::desc::{Desc, Incarnation, Peek, Wakers, wake};
 use crate::observe::{Place, Step};
@@ -35,9 +37,11 @@ use crate::seam::{
 };
 use crate::slab::Slab;
 use crate::source::Source;
+use crate::timers::Timers;
 use core::task::Waker;
 use core::time::Duration;
 use netpoller_spec::events::report;
+use netpoller_spec::time;
 use netpoller_spec::token::{Generation, Named, Token};
 use netpoller_spec::wake::{Flag, Harvested, Request, harvested, request};
 use std::io;
@@ -54,6 +58,7 @@ pub(crate) struct Shared<S: System> {
     pub(crate) system: S,
     pub(crate) queue: <S::Kernel as Kernel>::Queue,
     pub(crate) slab: Slab<S>,
+    pub(crate) timers: Timers<S>,
     flag: S::AtomicU32,
 }
 
@@ -84,6 +89,7 @@ impl<S: System> Poller<S> {
         let shared = Shared {
             queue,
             slab: Slab::new(shape.first_segment, shape.first_generation),
+            timers: Timers::new(),
             flag: S::AtomicU32::new(Flag::Clear.bits()),
             system,
         };
@@ -132,6 +138,8 @@ impl<S: System> Poller<S> {
     /// ([`Ready::broken`]) or because the events concerned nobody who waits. Never returns 0
     /// *early* for any other reason: a signal does not end the wait.
     ///
+    /// Deadlines that have passed expire here, after the events of the same poll.
+    ///
     /// What is in `ready` already is woken first.
     ///
     /// # Errors
@@ -141,21 +149,46 @@ impl<S: System> Poller<S> {
     /// (foreign code added to the queue); the other events of the batch were applied.
     pub fn poll(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<usize> {
         ready.wake_all();
+        let sleep = match timeout {
+            None => Sleep::Until(time::NEVER),
+            Some(Duration::ZERO) => Sleep::Not,
+            Some(timeout) => {
+                Sleep::Until(self.shared.system.now().saturating_add(timeout).as_nanos())
+            }
+        };
+        loop {
+            let over = self.turn(ready, sleep)?;
+            if over || ready.broken || ready.batch.len() > 0 || !ready.wakers.is_empty() {
+                return Ok(ready.wakers.len());
+            }
+        }
+    }
+
+    /// Waits once, applies what came of it, and lets the deadlines that are due expire. Returns
+    /// whether the time is over.
+    fn turn(&self, ready: &mut Ready<S>, sleep: Sleep) -> io::Result<bool> {
         ready.broken = false;
         ready.stale = 0;
-        let blocking = timeout != Some(Duration::ZERO);
-        self.wait(ready, timeout)?;
+        let first_timer = self.wait(ready, sleep)?;
         let Ready { batch, wakers, broken, stale } = ready;
         let events = (0..batch.len()).map(|place| batch.get(place));
         let foreign = self.harvest(events, &mut Harvest { wakers, broken, stale });
         // NP-BREAK-3: a poll that may not block leaves the break to one that does.
-        if ready.broken && harvested(blocking) == Harvested::DrainThenClear {
+        if ready.broken && harvested(sleep != Sleep::Not) == Harvested::DrainThenClear {
             self.take_break()?;
         } else {
             ready.broken = false;
         }
+        let now = match first_timer {
+            time::NONE => None,
+            _ => Some(self.expire(&mut ready.wakers)?),
+        };
         match foreign {
-            None => Ok(ready.wakers.len()),
+            None => Ok(match (sleep, now) {
+                (Sleep::Until(until), Some(now)) => now.as_nanos() >= until,
+                // Without a timer nothing but the end of the time ends a wait without events.
+                (Sleep::Not, _) | (Sleep::Until(_), None) => true,
+            }),
             Some(event) => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
@@ -165,6 +198,12 @@ impl<S: System> Poller<S> {
                 ),
             )),
         }
+    }
+
+    /// The time, on the clock that deadlines are measured by. Never goes back.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.system.now()
     }
 
     /// Breaks: makes at least one thread that blocks in [`poll`](Poller::poll), or is about to,
@@ -200,29 +239,63 @@ impl<S: System> Poller<S> {
         posted
     }
 
-    /// Waits in the kernel; a signal does not end it (NP-EDGE-4).
-    fn wait(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<()> {
-        let Shared { system, queue, .. } = &*self.shared;
-        let mut until: Option<Instant> = None;
-        let mut left = timeout;
+    /// Waits in the kernel, until the first timer is due at most; a signal does not end it
+    /// (NP-EDGE-4). Returns when the first timer is due by then, or `time::NONE`.
+    fn wait(&self, ready: &mut Ready<S>, sleep: Sleep) -> io::Result<u64> {
+        let Shared { system, timers, .. } = &*self.shared;
+        let Sleep::Until(allowed) = sleep else {
+            while self.wait_once(ready, Timeout::Zero)? {}
+            return Ok(timers.first());
+        };
         loop {
-            let timeout = match left {
-                None => Timeout::Never,
-                Some(Duration::ZERO) => Timeout::Zero,
-                Some(left) => Timeout::After(left),
+            let until = timers.sleep(allowed); // NP-TIME-12
+            let timeout = match until {
+                time::NEVER => Timeout::Never,
+                // Rounded up to what the kernel can express, never down (NP-TIME-5).
+                until => match Instant::from_nanos(until).since(system.now()) {
+                    Duration::ZERO => Timeout::Zero,
+                    left => Timeout::After(left),
+                },
             };
-            if let Timeout::After(left) = timeout {
-                until = until.or_else(|| Some(system.now().saturating_add(left)));
-            }
-            match system.kernel().wait(queue, &mut ready.batch, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    // Go #20400 and others: with what is left of the time, not all of it again.
-                    left = until.map(|until| until.since(system.now())).or(left);
-                }
-                Err(error) => return Err(named(error, "waiting on the event queue")),
-                Ok(()) => return Ok(()),
+            let interrupted = self.wait_once(ready, timeout);
+            let first_timer = timers.awake();
+            // Go #20400 and others: again with what is left of the time, not all of it.
+            if !interrupted? {
+                return Ok(first_timer);
             }
         }
+    }
+
+    /// One wait in the kernel. Returns whether a signal ended it.
+    fn wait_once(&self, ready: &mut Ready<S>, timeout: Timeout) -> io::Result<bool> {
+        let Shared { system, queue, .. } = &*self.shared;
+        match system.kernel().wait(queue, &mut ready.batch, timeout) {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(named(error, "waiting on the event queue")),
+        }
+    }
+
+    /// Lets the deadlines that are due expire, as many as there is room for in `wakers`; the rest
+    /// is for the next poll, which will not sleep. Returns the time by which they were due.
+    fn expire(&self, wakers: &mut Vec<Waker>) -> io::Result<Instant> {
+        let Shared { system, timers, .. } = &*self.shared;
+        let now = system.now();
+        let mut break_poller = false;
+        while wakers.capacity() - wakers.len() >= 2 {
+            let Some(entry) = timers.due(now) else { break };
+            match self.desc(entry.index).fire(system, timers, entry, now) {
+                None => timers.was_superseded(),
+                Some(fired) => {
+                    wakers.extend(fired.wakers.into_iter().flatten());
+                    break_poller |= fired.break_poller;
+                }
+            }
+        }
+        if break_poller {
+            self.wake()?; // NP-TIME-12: no lock is held here
+        }
+        Ok(now)
     }
 
     /// Applies a batch. Returns an event that nobody registered, if there was one.
@@ -355,6 +428,33 @@ impl<S: System> Poller<S> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Lets the deadlines that are due expire, as a thread does that polls again and again: how a
+    /// model lets a timer fire at a moment of its choice. Wakes whom that wakes.
+    ///
+    /// # Panics
+    ///
+    /// When a poller cannot be broken.
+    #[doc(hidden)]
+    pub fn expire_due(&self) {
+        let mut wakers = Vec::with_capacity(64);
+        loop {
+            self.expire(&mut wakers).expect("the event queue is usable");
+            wakers.drain(..).for_each(Waker::wake);
+            // What was pushed meanwhile may have come meanwhile.
+            let first = self.shared.timers.first();
+            if first == time::NONE || first > self.now().as_nanos() {
+                return;
+            }
+        }
+    }
+
+    /// The entries of the queue of timers: (index, when), in no order. For oracles.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn peek_timers(&self) -> Vec<(u32, u64)> {
+        self.shared.timers.peek()
+    }
+
     /// The incarnation that a token names, over or not: how a model acts through a stale handle.
     ///
     /// # Panics
@@ -368,6 +468,15 @@ impl<S: System> Poller<S> {
             Addressee::Break | Addressee::Nobody => panic!("{token:?} names no entry"),
         }
     }
+}
+
+/// How long a poll may sleep in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleep {
+    /// Not at all.
+    Not,
+    /// Until this instant, in nanoseconds; `time::NEVER`: without end.
+    Until(u64),
 }
 
 /// Whom an event is for.

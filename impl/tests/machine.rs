@@ -24,12 +24,17 @@ use netpoller_spec::token::{Generation, Named, Token};
 use quickcheck::{Arbitrary, Gen, QuickCheck, TestResult};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 
-/// The operating system, and an observer that judges each step and notes which row it took.
+/// The operating system with a clock of its own, and an observer that judges each step and notes
+/// which row it took.
 #[derive(Clone, Debug, Default)]
-struct Judged(Arc<Mutex<BTreeSet<&'static str>>>);
+struct Judged {
+    taken: Arc<Mutex<BTreeSet<&'static str>>>,
+    clock: Arc<AtomicU64>,
+}
 
 impl Primitives for Judged {
     type AtomicU32 = <Os as Primitives>::AtomicU32;
@@ -58,7 +63,7 @@ impl System for Judged {
     }
 
     fn now(&self) -> Instant {
-        Os.now()
+        Instant::from_nanos(self.clock.load(Ordering::Relaxed))
     }
 
     fn observe(&self, step: &Step) {
@@ -69,10 +74,14 @@ impl System for Judged {
             Step::Info { place, before, after } => {
                 allows_info(place.generation, before, after).map(|row| INFO_TABLE[row].name)
             }
+            Step::Expires { deadline, now, .. } => {
+                assert!(deadline <= now, "NP-TIME-5 broken: {deadline} expires at {now}");
+                return;
+            }
             Step::Break { .. } => return,
         };
         match row {
-            Ok(name) => self.0.lock().expect("no holder panics").insert(name),
+            Ok(name) => self.taken.lock().expect("no holder panics").insert(name),
             Err(broken) => panic!("{broken}"),
         };
     }
@@ -98,6 +107,8 @@ enum Operation {
     Prepare { handle: usize, mode: Mode },
     Wait { waiter: usize },
     Retract { waiter: usize },
+    Deadline { concerned: [bool; 2], deadline: Option<u64> },
+    Tick { nanos: u64 },
     Close { handle: usize },
     Reopen,
 }
@@ -113,7 +124,14 @@ impl Arbitrary for Operation {
     fn arbitrary(g: &mut Gen) -> Self {
         let handle = *g.choose(&[0, 0, 0, 0, 1, 2]).expect("not empty");
         let waiter = usize::arbitrary(g) % WAITERS;
-        match u8::arbitrary(g) % 16 {
+        match u8::arbitrary(g) % 20 {
+            16..=17 => {
+                let concerned = *g.choose(&[[true, true], [true, false], [false, true]]).unwrap();
+                let near = Some(u64::arbitrary(g) % 32 + 1);
+                let deadline = *g.choose(&[near, near, near, None, Some(u64::MAX)]).unwrap();
+                Operation::Deadline { concerned, deadline }
+            }
+            18..=19 => Operation::Tick { nanos: u64::arbitrary(g) % 8 },
             0..=4 => {
                 let bits = [Bits::IN, Bits::OUT, Bits::RDHUP, Bits::HUP, Bits::ERR, Bits::PRI];
                 let (one, two) = (*g.choose(&bits).expect("some"), *g.choose(&bits).expect("some"));
@@ -226,6 +244,29 @@ impl Pair {
                 incarnation.retract(mode_of(waiter), &mut party.wait);
                 String::new()
             }
+            Operation::Deadline { concerned, deadline } => {
+                let now = self.poller.now().as_nanos();
+                let actor = generation_of(self.handle(0));
+                let set = self.machine.set_deadline(actor, concerned, deadline, now);
+                expected = set.iter().flatten().copied().flatten().collect();
+                result = format!("{}", set.is_ok());
+                let source = self.source.as_ref().expect("there is one between two operations");
+                let deadline = deadline.map(Instant::from_nanos);
+                let set = match concerned {
+                    [true, true] => source.set_deadline(deadline),
+                    [true, false] => source.set_read_deadline(deadline),
+                    _ => source.set_write_deadline(deadline),
+                };
+                format!("{}", set.is_ok())
+            }
+            Operation::Tick { nanos } => {
+                let clock = &self.poller.system().clock;
+                let now = clock.fetch_add(nanos, Ordering::Relaxed) + nanos;
+                expected = self.machine.tick(now).into_iter().flatten().collect();
+                result = String::new();
+                self.poller.expire_due();
+                String::new()
+            }
             Operation::Close { handle } => {
                 let token = self.handle(handle);
                 let closed = self.machine.close(generation_of(token));
@@ -270,7 +311,9 @@ impl Pair {
             let word = seen.slots[place];
             let same = word.state() == machine.state(mode)
                 && word.generation() == machine.generation()
-                && seen.wakers[place] == machine.parked(mode).is_some();
+                && seen.wakers[place] == machine.parked(mode).is_some()
+                && seen.info.expired(mode) == machine.expired(mode)
+                && seen.ledger.deadlines[place] == machine.deadline(mode).unwrap_or(0);
             if !same {
                 return Err(format!("{mode:?} at {word:?}, a waker: {}", seen.wakers[place]));
             }
@@ -340,6 +383,7 @@ const ONLY_IN_RACES: &[&str] = &[
 fn the_descriptor_does_what_the_machine_says() {
     // NP-GEN-1, NP-GEN-2, NP-GEN-3, NP-GEN-5, NP-INFO-1, NP-INFO-2, NP-INFO-3, NP-INFO-4,
     // NP-INFO-5, NP-INFO-6, NP-SLOT-2, NP-SLOT-3, NP-SLOT-4, NP-SLOT-5, NP-SLOT-6, NP-SLOT-7,
+    // NP-TIME-2, NP-TIME-3, NP-TIME-4, NP-TIME-5, NP-INFO-7,
     // NP-SLOT-8, NP-WAIT-1, NP-WAIT-2, NP-WAIT-4, NP-WAIT-5, NP-WAIT-6, NP-EVT-1, NP-EVT-2
     let judge = Judged::default();
     let watching = judge.clone();
@@ -350,7 +394,7 @@ fn the_descriptor_does_what_the_machine_says() {
         };
     QuickCheck::new().rng(Gen::new(120)).tests(2_000).quickcheck(Property(Box::new(property)));
 
-    let taken = judge.0.lock().expect("no holder panics");
+    let taken = judge.taken.lock().expect("no holder panics");
     let slots = (0..TABLE.len()).filter(|&row| told_apart(row)).map(|row| TABLE[row].name);
     for name in slots.chain(INFO_TABLE.iter().map(|row| row.name)) {
         assert_eq!(

@@ -19,13 +19,17 @@
 //! ```
 //!
 //! `caught` and `tests`: all of them have to catch it; one of the two may be left out. A test is
-//! given as package, target (`lib`, or the name of a test target) and name. A bug that needs edits
+//! given as package, target (`lib`, or the name of a test target) and name; a behaviour on the
+//! simulated kernel as `netpoller-models behaviour` and its name. A bug that needs edits
 //! at several places has more of them in `also`.
 //!
 //! This module reads the entries and finds what is wrong with them without building anything.
 //! Applying and running them is the business of the command.
 
+use crate::engine::Threads;
+use crate::kernel::SimKernel;
 use crate::oracle::Which;
+use crate::world::Model;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -315,6 +319,7 @@ pub fn rules(root: &Path) -> io::Result<Vec<String>> {
 /// When a file cannot be read.
 pub fn faults(mutants: &[Mutant], root: &Path) -> io::Result<Vec<String>> {
     let known = rules(root)?;
+    let behaviours = crate::behaviour::catalogue::<Model<Threads, SimKernel<Threads>>>();
     let mut faults = Vec::new();
     let mut ids = BTreeSet::new();
     for mutant in mutants {
@@ -347,6 +352,15 @@ pub fn faults(mutants: &[Mutant], root: &Path) -> io::Result<Vec<String>> {
             }
         }
         for test in &mutant.tests {
+            // The tests of behaviours are made by a macro: the catalogue has their names and rules.
+            if (test.package.as_str(), test.target.as_str()) == ("netpoller-models", "behaviour") {
+                match behaviours.iter().find(|behaviour| behaviour.name == test.name) {
+                    None => fault(format!("no behaviour is called {}", test.name)),
+                    Some(found) => cited.push_str(&found.rules.join(" ")),
+                }
+                cited.push(' ');
+                continue;
+            }
             let Some(source) = test.source(root) else {
                 fault(format!("no file holds the test {test}"));
                 continue;

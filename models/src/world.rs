@@ -2,6 +2,7 @@
 //! the [`System`] that the poller is generic over.
 
 use crate::engine::{Engine, Threads};
+use crate::kernel::Timed;
 use crate::oracle::Oracle;
 use netpoller::observe::{Cause, Step};
 use netpoller::seam::{Instant, Kernel, Ordering, Primitives, System};
@@ -46,16 +47,15 @@ impl<E: Engine, K: Kernel> Primitives for Model<E, K> {
     }
 }
 
-impl<E: Engine, K: Kernel> System for Model<E, K> {
+impl<E: Engine, K: Timed> System for Model<E, K> {
     type Kernel = K;
 
     fn kernel(&self) -> &K {
         &self.kernel
     }
 
-    /// Time stands still: nothing in the scenarios of this step waits for it.
     fn now(&self) -> Instant {
-        Instant::from_nanos(0)
+        self.kernel.time()
     }
 
     fn observe(&self, step: &Step) {
@@ -108,6 +108,13 @@ fn tell<E: Engine>(step: &Step) {
             E::tell("info", [before.bits(), after.bits()], |bits| {
                 format!("{:?}", info::Word::from_bits(bits))
             });
+        }
+        Step::Expires { mode, deadline, now, .. } => {
+            let label = match mode {
+                Mode::Read => "reader, expires",
+                Mode::Write => "writer, expires",
+            };
+            E::tell(label, [deadline, now], |nanos| format!("{nanos} ns"));
         }
         Step::Break { before, after } => {
             E::tell("break flag", [before, after].map(u64::from), |bits| {

@@ -70,7 +70,12 @@ fn the_table_of_the_info_word_is_the_one_of_the_code() {
             columns.chain([generation, row.rule.to_owned()]).collect()
         })
         .collect();
-    assert_eq!(table("| row | actor | closing | event error | read expired | write expired | generation | rule |"), code);
+    assert_eq!(
+        table(
+            "| row | actor | closing | event error | read expired | write expired | generation | rule |"
+        ),
+        code
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use netpoller_tests::sys::{CountingAllocator, allocations};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -73,6 +73,29 @@ fn waits_wakes_polls_and_breaks_on_one_thread_allocate_nothing() {
         poller.poll(&mut ready, None).expect("the break");
         assert!(ready.broken());
     });
+
+    let hour = Duration::from_secs(3600);
+    assert_allocates_nothing("set, move forward, move back, clear", || {
+        let now = poller.now();
+        a.set_read_deadline(Some(now.saturating_add(hour))).expect("open");
+        a.set_read_deadline(Some(now.saturating_add(2 * hour))).expect("open");
+        a.set_write_deadline(Some(now.saturating_add(hour / 2))).expect("open");
+        a.set_deadline(None).expect("open");
+    });
+
+    let mut expired = 0;
+    assert_allocates_nothing("a deadline that ends a wait", || {
+        let soon = poller.now().saturating_add(Duration::from_micros(20));
+        a.set_read_deadline(Some(soon)).expect("open");
+        let mut waiter = a.waiter(Mode::Read).expect("the only waiter");
+        while let Poll::Ready(Ok(())) = waiter.poll_wait(&mut cx) {}
+        while poller.poll(&mut ready, None).expect("the deadline") == 0 {}
+        ready.wake_all();
+        // The error itself is not part of the wait: whoever is told of it may allocate.
+        expired += u32::from(a.deadline(Mode::Read).expect("open") == Some(soon));
+        a.set_read_deadline(None).expect("open");
+    });
+    assert_eq!(expired, WARM_UP + ROUNDS);
 
     assert_allocates_nothing("poll without an event", || {
         assert_eq!(poller.poll(&mut ready, Some(Duration::ZERO)).expect("nothing"), 0);

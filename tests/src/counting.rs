@@ -24,6 +24,8 @@ pub struct Ledger {
     pub closed: AtomicU64,
     /// An incarnation ended.
     pub freed: AtomicU64,
+    /// A deadline has expired.
+    pub expired: AtomicU64,
     /// The flag of the break was set.
     pub breaks_set: AtomicU64,
     /// The flag of the break was cleared.
@@ -50,6 +52,7 @@ impl Ledger {
                     count(&self.freed);
                 }
             }
+            Step::Expires { .. } => count(&self.expired),
             Step::Break { before, after } => match (before, after) {
                 (false, true) => count(&self.breaks_set),
                 (true, false) => count(&self.breaks_cleared),

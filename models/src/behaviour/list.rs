@@ -255,6 +255,83 @@ macro_rules! behaviours {
                     "A break from the thread that polls is as good as one from another."
                     ["NP-BREAK-1", "NP-BREAK-4"] [];
             }
+            deadlines: {
+                a_deadline_in_the_past_fails_although_data_is_there:
+                    "A passed deadline fails every read, with data pending too; a new one lets it through."
+                    ["NP-TIME-2", "NP-TIME-3"] ["net.TestReadTimeout"];
+                a_deadline_in_the_past_unblocks_the_parked_reader:
+                    "Setting a passed deadline ends the wait of the reader, without a poll."
+                    ["NP-TIME-2", "NP-WAIT-3"] ["net.TestReadTimeoutUnblocksRead"];
+                a_deadline_in_the_past_unblocks_the_parked_writer:
+                    "Setting a passed deadline ends the wait of the writer, without a poll."
+                    ["NP-TIME-2", "NP-WAIT-3"] ["net.TestWriteTimeout"];
+                a_deadline_of_this_instant_has_passed:
+                    "A deadline of now has passed; it is not taken for none."
+                    ["NP-TIME-2"] ["net.TestUDPReadTimeout"];
+                a_deadline_ends_the_wait_and_not_before_it_has_come:
+                    "The poll ends a wait when its deadline has come, again and again, and never early."
+                    ["NP-TIME-5", "NP-TIME-7"] ["net.TestReadTimeoutFluctuation", "net.TestVariousDeadlines"];
+                an_expired_deadline_stays_until_another_is_set:
+                    "A passed deadline is sticky, and readiness that came meanwhile is kept."
+                    ["NP-TIME-3", "NP-SLOT-4"] ["net.TestAcceptTimeoutMustNotReturn"];
+                a_write_deadline_does_not_end_the_read:
+                    "A passed write deadline leaves the reader alone."
+                    ["NP-TIME-4"] ["net.TestReadTimeoutMustNotReturn"];
+                a_read_deadline_does_not_end_the_write:
+                    "A read deadline that passes leaves the writer alone."
+                    ["NP-TIME-4"] ["net.TestWriteTimeoutMustNotReturn"];
+                one_deadline_ends_both_directions:
+                    "A deadline set for both directions ends both waits."
+                    ["NP-TIME-4", "NP-TIME-7"] [];
+                a_common_deadline_can_be_parted:
+                    "Of a common deadline one direction is moved: each ends at its own."
+                    ["NP-TIME-6", "NP-TIME-7"] [];
+                a_deadline_that_is_moved_forward_ends_nothing_at_its_old_instant:
+                    "A deadline moved forward ends the wait at the new instant, not at the old one."
+                    ["NP-TIME-6", "NP-TIME-7"] ["net.TestReadWriteProlongedTimeout"];
+                a_deadline_that_is_moved_back_ends_the_wait_sooner:
+                    "A deadline moved back ends the wait at the new instant."
+                    ["NP-TIME-7"] [];
+                a_deadline_that_is_cleared_ends_nothing:
+                    "A cleared deadline ends nothing when its instant comes."
+                    ["NP-TIME-6"] [];
+                go_6103_a_deadline_reset_before_the_task_runs_is_no_error:
+                    "A task woken by a deadline that was cleared before it ran waits on."
+                    ["NP-WAIT-6"] ["net.TestReadTimeout"];
+                go_14431_the_last_instant_never_comes:
+                    "A deadline beyond the last instant never comes, and has no entry."
+                    ["NP-TIME-1", "NP-TIME-9"] ["net.TestDialTimeoutMaxDuration"];
+                a_deadline_can_be_read_back:
+                    "A deadline is told as it was set, passed or not."
+                    [] [];
+                closed_is_told_before_a_passed_deadline:
+                    "Closed is told before a passed deadline, and a closed descriptor takes none."
+                    ["NP-INFO-3"] [];
+                a_passed_deadline_is_told_before_not_pollable:
+                    "A passed deadline is told before an event error."
+                    ["NP-INFO-7"] [];
+                readiness_of_the_same_poll_comes_before_the_deadline:
+                    "Who is ready and late is ready."
+                    ["NP-WAIT-7", "NP-SLOT-4"] [];
+                a_deadline_of_nobody_who_waits_does_not_end_the_poll:
+                    "A poll whose only news is a deadline of nobody who waits goes on sleeping."
+                    ["NP-EDGE-4"] [];
+                an_entry_that_is_used_again_has_no_deadline:
+                    "The next user of an entry has no deadline, and does not expire at the old one."
+                    ["NP-GEN-5", "NP-TIME-6"] [];
+                moving_a_deadline_forward_touches_no_queue:
+                    "Moving forward and clearing leave the queue of timers as it is."
+                    ["NP-TIME-8"] [];
+                deadlines_that_move_leave_nothing_behind:
+                    "However deadlines move, a descriptor has two entries at most in the queue."
+                    ["NP-TIME-11"] [];
+                descriptors_that_come_and_go_leave_one_entry:
+                    "The entry of a descriptor that is gone serves the next one in its place."
+                    ["NP-TIME-10"] [];
+                more_deadlines_than_a_poll_has_room_for_all_expire:
+                    "Deadlines for which a poll has no room expire in the next ones."
+                    ["NP-TIME-7"] [];
+            }
             waking: {
                 wakers_run_in_the_order_of_the_events:
                     "A poll wakes nobody; waking all is in the order of the kernel's reports."

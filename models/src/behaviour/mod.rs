@@ -19,6 +19,7 @@
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
+//! | `deadlines` | set, moved, cleared and passed |
 //! | `waking` | the list of wakers |
 //!
 //! Out of scope: what threads do to each other (scenarios, on all interleavings), and errors that
@@ -26,6 +27,7 @@
 
 mod breaks;
 mod close;
+mod deadlines;
 mod edges;
 mod entry;
 mod hand;

@@ -61,12 +61,32 @@ pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};
 
 use core::sync::atomic::Ordering;
-use netpoller::seam::{Arc, Atomic, Instant, Mutex, Primitives};
+use netpoller::seam::os::Epoll;
+use netpoller::seam::{Arc, Atomic, Instant, Kernel, Mutex, Os, Primitives, System};
 use table::Table;
 
 /// A simulated kernel and the process that runs on it. A clone is another handle to the same.
 pub struct SimKernel<P: Primitives> {
     core: Arc<Core<P>>,
+}
+
+/// A kernel that knows what time it is.
+pub trait Timed: Kernel {
+    /// The time. Never goes back.
+    fn time(&self) -> Instant;
+}
+
+impl<P: Primitives> Timed for SimKernel<P> {
+    fn time(&self) -> Instant {
+        self.now()
+    }
+}
+
+/// The real kernel's time is that of the machine.
+impl Timed for Epoll {
+    fn time(&self) -> Instant {
+        Os.now()
+    }
 }
 
 /// What all handles share.

@@ -10,27 +10,41 @@
 //! event queue may be old news, for example when another poller was quicker to drain the token.
 //! Descriptors can be made and registered, and that is all: their edges are delivered by hand.
 
-use super::SimBatch;
 use super::seam::unsupported;
-use core::marker::PhantomData;
+use super::{SimBatch, Timed};
 use core::sync::atomic::Ordering;
 use netpoller::seam::{
-    Address, Atomic, Event, HowToShut, Kernel, Kind, Primitives, RegisterFault, SetChange, Timeout,
+    Address, Arc, Atomic, Event, HowToShut, Instant, Kernel, Kind, Primitives, RegisterFault,
+    SetChange, Timeout,
 };
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
 use std::io;
 
-/// The kernel of nothing but a break.
+/// The kernel of nothing but a break, and a clock.
 #[derive(Debug)]
-pub struct StubKernel<P: Primitives>(PhantomData<P>);
+pub struct StubKernel<P: Primitives> {
+    clock: Arc<P::AtomicU64>,
+}
 
 impl<P: Primitives> StubKernel<P> {
     /// Such a kernel.
     #[must_use]
     pub fn new() -> StubKernel<P> {
-        StubKernel(PhantomData)
+        StubKernel { clock: Arc::new(P::AtomicU64::new(0)) }
+    }
+
+    /// Lets the time pass until `instant`. For one thread at a time.
+    pub fn advance_to(&self, instant: Instant) {
+        // Relaxed, like the look at it: the clock orders nothing.
+        self.clock.store(instant.as_nanos(), Ordering::Relaxed);
+    }
+}
+
+impl<P: Primitives> Timed for StubKernel<P> {
+    fn time(&self) -> Instant {
+        Instant::from_nanos(self.clock.load(Ordering::Relaxed))
     }
 }
 
@@ -42,7 +56,7 @@ impl<P: Primitives> Default for StubKernel<P> {
 
 impl<P: Primitives> Clone for StubKernel<P> {
     fn clone(&self) -> StubKernel<P> {
-        StubKernel::new()
+        StubKernel { clock: Arc::clone(&self.clock) }
     }
 }
 

@@ -4,7 +4,8 @@
 //!   `netpoller_spec::machine`, and it starts from the word that the step before it left. The
 //!   table is written out by hand, independently of the functions that the poller calls.
 //! * **Quiescence**, when all threads have ended ([`quiescent`]): nobody is parked, no waker is
-//!   held, the flag of the break is set only over a token.
+//!   held, every live deadline is covered by an entry in the queue of timers, the flag of the break
+//!   is set only over a token.
 //! * **No deadlock**: the engine's. A lost wakeup is a deadlock.
 //! * **Coverage** ([`coverage`]): which rows were taken, summed over a process. A suite that
 //!   never takes a row does not check it.
@@ -18,7 +19,7 @@ use netpoller::seam::System;
 use netpoller_spec::machine::{self, INFO_TABLE, TABLE};
 use netpoller_spec::slot::State;
 use netpoller_spec::wake::Flag;
-use netpoller_spec::{Mode, info, slot};
+use netpoller_spec::{Mode, info, slot, time};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -144,6 +145,10 @@ impl Oracle {
                         .map_err(|violation| violation.to_string()),
                 )
             }
+            Step::Expires { deadline, now, .. } if deadline > now => {
+                Err(format!("NP-TIME-5 broken: {deadline} ns expires at {now} ns"))
+            }
+            Step::Expires { .. } => Ok(()),
             Step::Break { before, after } => {
                 let last = words.flag.get_or_insert(before);
                 continued(self.serial, last, before, after)
@@ -202,8 +207,18 @@ pub fn quiescent<S: System>(poller: &Poller<S>, token: bool) {
         return;
     }
     let (entries, flag) = poller.peek();
+    let timers = poller.peek_timers();
     let mark = Which::Quiescence.mark();
-    for (index, Peek { info, slots, wakers }) in entries {
+    for (index, Peek { info, slots, wakers, ledger }) in entries {
+        let expired = Mode::BOTH.map(|mode| info.expired(mode));
+        let armed = ledger.armed == time::NONE || timers.contains(&(index, ledger.armed));
+        assert!(
+            armed && ledger.covered(expired),
+            "{mark}NP-TIME-7: entry {index}: {ledger:?} is not covered by {timers:?}"
+        );
+        let superseded = timers.iter().filter(|(place, _)| *place == index).count();
+        let most = timers.len().div_ceil(2).max(2);
+        assert!(superseded <= most, "{mark}NP-TIME-11: entry {index}: {timers:?}");
         for mode in Mode::BOTH {
             let (word, waker) = (slots[mode as usize], wakers[mode as usize]);
             assert!(word.state() != State::Parked, "{mark}entry {index} {mode:?}: still {word:?}");

@@ -7,7 +7,7 @@ use crate::world::Model;
 use netpoller::desc::Wait;
 use netpoller::error::WaitError;
 use netpoller::poller::{Poller, Shape};
-use netpoller::seam::{Event, Kernel, Parker};
+use netpoller::seam::{Event, Instant, Kernel, Parker};
 use netpoller::source::Source;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
@@ -38,6 +38,8 @@ pub enum Waited {
     NotPollable,
     /// Somebody else was parked in that direction.
     Occupied,
+    /// The deadline has passed.
+    TimedOut,
     /// Not yet: the task is parked.
     Pending,
 }
@@ -95,6 +97,7 @@ impl<E: Engine> Bench<E> {
             Poll::Pending => Waited::Pending,
             Poll::Ready(Ok(())) => Waited::Ready,
             Poll::Ready(Err(WaitError::Protocol(Reason::Closed))) => Waited::Closed,
+            Poll::Ready(Err(WaitError::Protocol(Reason::DeadlineExceeded))) => Waited::TimedOut,
             Poll::Ready(Err(WaitError::Protocol(Reason::NotPollable))) => Waited::NotPollable,
             Poll::Ready(Err(WaitError::Occupied)) => Waited::Occupied,
             Poll::Ready(Err(WaitError::Kernel(error))) => panic!("the stub cannot fail: {error}"),
@@ -122,6 +125,18 @@ impl<E: Engine> Bench<E> {
     /// Gives up a wait.
     pub fn retract(&self, token: Token, mode: Mode, wait: &mut Wait) {
         self.poller.incarnation(token).retract(mode, wait);
+    }
+
+    /// Lets the time pass. For one thread of a plan.
+    pub fn advance(&self, nanos: u64) {
+        let kernel = netpoller::seam::System::kernel(self.poller.system());
+        kernel.advance_to(Instant::from_nanos(nanos));
+    }
+
+    /// Lets the time pass and the timers fire that are due then, as a poll does.
+    pub fn tick(&self, nanos: u64) {
+        self.advance(nanos);
+        self.poller.expire_due();
     }
 
     /// Ends the waits of an incarnation, as [`Source::close`] does.

@@ -10,6 +10,7 @@
 //! | [`retract`] | a wait is given up, or polled again with another waker |
 //! | [`consume`] | readiness is consumed or reset while the next edge arrives |
 //! | [`reopen`] | waiters, events and closes of an incarnation that is over |
+//! | [`deadline`] | deadlines that move and expire while someone waits |
 //! | [`breaks`] | breaks against pollers, blocking and not |
 //! | [`traffic`] | bytes through the simulated kernel, end to end |
 //!
@@ -21,6 +22,7 @@
 pub mod bench;
 pub mod breaks;
 pub mod consume;
+pub mod deadline;
 pub mod park;
 pub mod reopen;
 pub mod retract;
@@ -63,9 +65,8 @@ impl core::fmt::Debug for Scenario {
 
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [park::ALL, retract::ALL, consume::ALL, reopen::ALL, breaks::ALL, traffic::ALL]
-        .into_iter()
-        .flatten()
+    let families = [park::ALL, retract::ALL, consume::ALL, reopen::ALL, deadline::ALL];
+    families.into_iter().chain([breaks::ALL, traffic::ALL]).flatten()
 }
 
 /// The scenario of this name.

@@ -63,7 +63,7 @@ pub fn token<E: Engine>(poller: &Poller<Simulated<E>>) -> bool {
 }
 
 /// Polls until the traffic is over.
-fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+pub(super) fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
     let mut ready = Ready::with_batch(2);
     // Acquire: pairs with the release in `stop`; that it is seen follows from the break.
     while done.load(Ordering::Acquire) == 0 {
@@ -73,7 +73,7 @@ fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
 }
 
 /// Tells the driver that the traffic is over.
-fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+pub(super) fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
     done.store(1, Ordering::Release);
     poller.wake().expect("the simulated kernel takes tokens");
 }
@@ -299,6 +299,6 @@ scenario! {
     }
 }
 
-fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
+pub(super) fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
     oracle::quiescent(poller, token(poller));
 }

@@ -394,7 +394,8 @@ pub fn allows_info(
         [word.closing(), word.event_error(), read, write]
     };
     let shown = |word: info::Word| {
-        let flags = facts(word).into_iter().rev().fold(0, |flags, fact| flags << 1 | u64::from(fact));
+        let flags =
+            facts(word).into_iter().rev().fold(0, |flags, fact| flags << 1 | u64::from(fact));
         word.bits() as u32 as u64 == flags
     };
     if !shown(before) || !shown(after) {
