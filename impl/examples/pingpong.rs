@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! cargo run --release --example pingpong -- 100000
+//! cargo run --release --example pingpong -- 100000 deadline
 //! ```
+//!
+//! With `deadline` each read gets one, an hour from then: it moves forward before every read, which
+//! costs no system call.
 //!
 //! The smallest complete user of the poller: a loop that polls the tasks that were woken, and
 //! the kernel when there is none. `ci/syscalls.sh` counts its system calls: for each byte one
@@ -16,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// Whether a task is to be polled.
 #[derive(Default)]
@@ -27,21 +32,29 @@ impl Wake for Woken {
     }
 }
 
-async fn ping(source: &Source, rounds: u64) -> io::Result<()> {
+/// Reads a byte, in time if `deadline` is given.
+async fn read(source: &Source, byte: &mut [u8; 1], deadline: Option<Duration>) -> io::Result<()> {
+    if let Some(delay) = deadline {
+        source.set_read_deadline(Some(source.poller().now().saturating_add(delay)))?;
+    }
+    source.async_read(byte).await.map(drop)
+}
+
+async fn ping(source: &Source, rounds: u64, deadline: Option<Duration>) -> io::Result<()> {
     let mut byte = [0];
     for round in 0..rounds {
         let sent = [round as u8];
         source.async_write(&sent).await?;
-        source.async_read(&mut byte).await?;
+        read(source, &mut byte, deadline).await?;
         assert_eq!(byte, sent, "another byte came back");
     }
     Ok(())
 }
 
-async fn pong(source: &Source, rounds: u64) -> io::Result<()> {
+async fn pong(source: &Source, rounds: u64, deadline: Option<Duration>) -> io::Result<()> {
     let mut byte = [0];
     for _ in 0..rounds {
-        source.async_read(&mut byte).await?;
+        read(source, &mut byte, deadline).await?;
         source.async_write(&byte).await?;
     }
     Ok(())
@@ -55,11 +68,19 @@ fn main() -> io::Result<()> {
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?,
     };
+    let deadline = match std::env::args().nth(2).as_deref() {
+        None => None,
+        Some("deadline") => Some(Duration::from_secs(3600)),
+        Some(other) => {
+            let text = format!("{other:?}: the one thing that may follow the rounds is `deadline`");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+    };
     let poller = Poller::new()?;
     let mut ready = Ready::new();
     let (a, b) = poller.stream_pair()?;
 
-    let (mut ping, mut pong) = (pin!(ping(&a, rounds)), pin!(pong(&b, rounds)));
+    let (mut ping, mut pong) = (pin!(ping(&a, rounds, deadline)), pin!(pong(&b, rounds, deadline)));
     let mut tasks: [Option<std::pin::Pin<&mut dyn Future<Output = io::Result<()>>>>; 2] =
         [Some(ping.as_mut()), Some(pong.as_mut())];
     let woken: [Arc<Woken>; 2] = Default::default();

@@ -2,7 +2,7 @@
 //!
 //! # State
 //!
-//! The ledger ([`Desc::control`], under the control lock): a deadline per direction, and when the
+//! The ledger (`Desc::control`, under the control lock): a deadline per direction, and when the
 //! entry comes due that stands for them in the queue of timers. The expired flags are in the info
 //! word, where waiters see them without a lock. `netpoller_spec::time` decides what changes; this
 //! file carries it out, all of it in one section of the control lock (NP-TIME-7):
@@ -16,7 +16,7 @@
 //!
 //! # Who gets here
 //!
-//! The user, through [`Source`], and the poller for an entry that is due ([`Desc::fire`]). An entry
+//! The user, through [`Source`], and the poller for an entry that is due (`Desc::fire`). An entry
 //! carries no authority (NP-TIME-6): between its being taken out of the queue and the control lock
 //! the deadline may be moved, cleared, or the descriptor closed and used again.
 //!

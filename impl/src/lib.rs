@@ -38,6 +38,8 @@
 //!   never touches the descriptor that uses its place now.
 //! * **No lost break.** [`Poller::wake`] gets at least one blocked thread out of `poll`, however
 //!   many breaks and polls race.
+//! * **No early and no lost deadline.** A wait ends when the deadline of its direction has come, not
+//!   before, however deadlines move meanwhile; moving one forward costs no system call.
 //! * Nothing is allocated in a wait, a wake, a poll or a break once a thread has warmed up.
 //!
 //! # What does not

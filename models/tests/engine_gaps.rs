@@ -1,7 +1,7 @@
 //! Where an engine comes to the end of its search without having seen everything.
 //!
-//! loom passes over two behaviours of `stream_close`, although every operation is a
-//! read-modify-write. That it is loom, and not explore that invents them, is shown by a third
+//! loom passes over some behaviours where a thread takes a lock while it holds another one, although
+//! every operation is a read-modify-write. That it is loom, and not explore that invents them, is shown by a third
 //! search, which has no reduction at all: plain depth first over all schedules.
 
 use netpoller_models::engine::{Engine, Explore, Limits, LoomSc, Search};
