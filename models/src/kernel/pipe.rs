@@ -13,13 +13,13 @@ use std::collections::VecDeque;
 
 /// The state of a pipe.
 #[derive(Debug)]
-pub(super) struct Pipe<P: Primitives> {
+pub(super) struct Pipe {
     slots: usize,
     page: usize,
     pages: VecDeque<Page>,
     /// Whether the end to read from, and the end to write to, are open.
     open: [bool; 2],
-    watchers: [Vec<Watch<P>>; 2],
+    watchers: [Vec<Watch>; 2],
 }
 
 /// A page; what was read of it does not become room again.
@@ -29,8 +29,8 @@ struct Page {
     read: usize,
 }
 
-impl<P: Primitives> Pipe<P> {
-    pub(super) fn create(config: &Config) -> P::Mutex<Pipe<P>> {
+impl Pipe {
+    pub(super) fn create<P: Primitives>(config: &Config) -> P::Mutex<Pipe> {
         let pipe = Pipe {
             slots: config.pipe_slots,
             page: config.pipe_page,
@@ -52,11 +52,11 @@ impl<P: Primitives> Pipe<P> {
         self.pages.len() >= self.slots
     }
 
-    fn wake(&self, end: End, key: u32) -> Wakes<P> {
+    fn wake(&self, end: End, key: u32) -> Wakes {
         Wakes::of(&self.watchers[end.index()], key)
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
         let mut taken = 0;
         let mut freed_a_page_while_full = false;
         while taken < buffer.len() {
@@ -83,7 +83,7 @@ impl<P: Primitives> Pipe<P> {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes) {
         if bytes.is_empty() {
             return (Ok(0), Wakes::none());
         }
@@ -111,8 +111,8 @@ impl<P: Primitives> Pipe<P> {
     }
 }
 
-impl<P: Primitives> Object<P> for Pipe<P> {
-    fn bits(&self, end: End) -> u32 {
+impl Object for Pipe {
+    fn bits(&mut self, end: End) -> u32 {
         let (ready, hung_up) = match end {
             End::First => {
                 (if self.pages.is_empty() { 0 } else { mask::IN | mask::RDNORM }, mask::HUP)
@@ -122,11 +122,11 @@ impl<P: Primitives> Object<P> for Pipe<P> {
         ready | if self.is_open(end.other()) { 0 } else { hung_up }
     }
 
-    fn watchers(&mut self, end: End) -> &mut Vec<Watch<P>> {
+    fn watchers(&mut self, end: End) -> &mut Vec<Watch> {
         &mut self.watchers[end.index()]
     }
 
-    fn release(&mut self, end: End) -> Wakes<P> {
+    fn release(&mut self, end: End) -> Wakes {
         self.open[end.index()] = false;
         if self.is_open(end.other()) {
             self.wake(end.other(), key::ANYTHING)
