@@ -70,6 +70,9 @@ pub(super) struct Names<P: Primitives> {
     entries: Vec<Entry<P>>,
 }
 
+/// The owner of a file, which outlives whoever made it.
+pub(super) const NOBODY: u64 = u64::MAX;
+
 const FIRST_EPHEMERAL: u16 = 32_768;
 const LAST_EPHEMERAL: u16 = 60_999;
 

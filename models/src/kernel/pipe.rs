@@ -17,8 +17,11 @@ pub(super) struct Pipe {
     slots: usize,
     page: usize,
     pages: VecDeque<Page>,
-    /// Whether the end to read from, and the end to write to, are open.
-    open: [bool; 2],
+    /// How many descriptions there are of the end to read from, and of the end to write to: one
+    /// of each, or as many as opened a FIFO.
+    open: [usize; 2],
+    /// Whether there was a description of that end since somebody had it open.
+    known: [bool; 2],
     watchers: [Vec<Watch>; 2],
 }
 
@@ -30,22 +33,43 @@ struct Page {
 }
 
 impl Pipe {
+    /// A pipe, both of whose ends are open.
     pub(super) fn create<P: Primitives>(config: &Config) -> P::Mutex<Pipe> {
+        Self::new::<P>(config, 1)
+    }
+
+    /// A FIFO that nobody has open.
+    pub(super) fn closed<P: Primitives>(config: &Config) -> P::Mutex<Pipe> {
+        Self::new::<P>(config, 0)
+    }
+
+    fn new<P: Primitives>(config: &Config, descriptions: usize) -> P::Mutex<Pipe> {
         let pipe = Pipe {
             slots: config.pipe_slots,
             page: config.pipe_page,
             pages: VecDeque::new(),
-            open: [true; 2],
+            open: [descriptions; 2],
+            known: [descriptions > 0; 2],
             watchers: [const { Vec::new() }; 2],
         };
         Mutex::new(pipe, |pipe| {
             let shape = (pipe.slots, pipe.page);
-            Some(digest(&(shape, &pipe.pages, pipe.open, &pipe.watchers)))
+            Some(digest(&(shape, &pipe.pages, pipe.open, pipe.known, &pipe.watchers)))
         })
     }
 
     fn is_open(&self, end: End) -> bool {
-        self.open[end.index()]
+        self.open[end.index()] > 0
+    }
+
+    /// Somebody opens a FIFO; that is no edge.
+    pub(super) fn open(&mut self, end: End) -> Result<()> {
+        if end == End::Second && !self.is_open(End::First) {
+            return Err(Errno::ENXIO);
+        }
+        self.open[end.index()] += 1;
+        self.known[end.index()] = true;
+        Ok(())
     }
 
     fn is_full(&self) -> bool {
@@ -119,7 +143,9 @@ impl Object for Pipe {
             }
             End::Second => (if self.is_full() { 0 } else { mask::OUT | mask::WRNORM }, mask::ERR),
         };
-        ready | if self.is_open(end.other()) { 0 } else { hung_up }
+        // A writer that nobody has seen yet has not hung up.
+        let gone = !self.is_open(end.other()) && self.known[end.other().index()];
+        ready | if gone { hung_up } else { 0 }
     }
 
     fn watchers(&mut self, end: End) -> &mut Vec<Watch> {
@@ -127,11 +153,20 @@ impl Object for Pipe {
     }
 
     fn release(&mut self, end: End) -> Wakes {
-        self.open[end.index()] = false;
-        if self.is_open(end.other()) {
-            self.wake(end.other(), key::ANYTHING)
-        } else {
-            Wakes::none()
+        self.open[end.index()] -= 1;
+        match self.open {
+            [0, 0] => {
+                // A FIFO that nobody has open is empty.
+                self.pages.clear();
+                self.known = [false; 2];
+                Wakes::none()
+            }
+            [0, _] | [_, 0] => {
+                // All of one side are gone: every description of the other hears of it.
+                let first = self.wake(End::First, key::ANYTHING);
+                first.also(self.wake(End::Second, key::ANYTHING))
+            }
+            _ => Wakes::none(),
         }
     }
 

@@ -8,10 +8,14 @@ use super::description::{Description, End, File};
 use super::epoll::{Epoll, Key, Report, Sleeper};
 use super::errno::{Errno, Result};
 use super::event::Eventfd;
+use super::names::{Bound, NOBODY};
 use super::pipe::Pipe;
 use super::table::Opened;
+use super::time::{Alarm, Timer};
 use super::unix::Pair;
 use netpoller::seam::{Address, Arc, HowToShut, Instant, Kind, Mutex, Primitives, Timeout};
+use std::path::Path;
+use std::time::Duration;
 
 /// The system calls of a simulated kernel, by number.
 #[derive(Debug)]
@@ -141,6 +145,66 @@ impl<P: Primitives> Raw<'_, P> {
         self.get(number)?.take_error()
     }
 
+    /// The size of the buffer of a TCP socket for sending, or of that for receiving. What was
+    /// asked for is doubled, as on Linux.
+    pub fn set_buffer(&self, number: i32, send: bool, size: usize) -> Result<()> {
+        match &self.get(number)?.file {
+            File::Tcp(tcp, _) => {
+                tcp.lock().resize(send, size * 2);
+                Ok(())
+            }
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// A FIFO in the file system.
+    pub fn make_fifo(&self, path: &Path) -> Result<()> {
+        let fifo = Arc::new(Pipe::closed::<P>(&self.0.core.config));
+        let mut names = self.0.core.names.lock();
+        let address = Address::Unix(path.to_owned());
+        match names.take(&address, NOBODY, Bound::Fifo(fifo)) {
+            Err(Errno::EADDRINUSE) => Err(Errno::EEXIST),
+            taken => taken.map(drop),
+        }
+    }
+
+    /// Opens a FIFO for reading or for writing, without waiting for the other side.
+    pub fn open_fifo(&self, path: &Path, write: bool) -> Result<i32> {
+        let found = self.0.core.names.lock().find(&Address::Unix(path.to_owned()));
+        let fifo = match found {
+            Some(Bound::Fifo(fifo)) => fifo,
+            // A socket cannot be opened.
+            Some(_) => return Err(Errno::ENXIO),
+            None => return Err(Errno::ENOENT),
+        };
+        let end = if write { End::Second } else { End::First };
+        let place = self.0.core.table.lock().reserve()?;
+        let opened = fifo.lock().open(end);
+        let file = opened.map(|()| File::Pipe(fifo, end));
+        self.0.core.table.lock().fill(place, file).map(|(number, _)| number)
+    }
+
+    /// A timer, which is not set.
+    pub fn timerfd(&self) -> Result<i32> {
+        let timer = Arc::new(Timer::create::<P>());
+        self.0.core.table.lock().open(|_| File::Timer(timer)).map(|(number, _)| number)
+    }
+
+    /// Sets a timer for once, or disarms it with no time.
+    pub fn timerfd_set(&self, number: i32, after: Duration) -> Result<()> {
+        let description = self.get(number)?;
+        let File::Timer(timer) = &description.file else { return Err(Errno::EINVAL) };
+        let at = self.0.now().saturating_add(after).as_nanos();
+        let mut alarms = self.0.core.alarms.lock();
+        alarms.clear(description.serial);
+        if !after.is_zero() {
+            alarms.set(at, description.serial, Alarm::Timer(timer.clone()));
+        }
+        drop(alarms);
+        timer.lock().set();
+        Ok(())
+    }
+
     /// The name of a socket.
     pub fn local_address(&self, number: i32) -> Result<Address> {
         self.get(number)?.local_address()
@@ -166,6 +230,9 @@ impl<P: Primitives> Raw<'_, P> {
 impl<P: Primitives> SimKernel<P> {
     /// The last number of a description is closed.
     pub(super) fn release(&self, description: &Description<P>) {
+        if let File::Timer(_) = &description.file {
+            self.core.alarms.lock().clear(description.serial);
+        }
         if description.release() {
             self.core.names.lock().give_back(description.serial);
         }
