@@ -228,9 +228,10 @@ fn a_regular_file_is_not_pollable_and_other_failures_are_not_that() {
 #[test]
 fn what_is_not_simulated_says_so() {
     let kernel = Sim::new(Config::small());
-    let error = kernel.socket(&netpoller::seam::Address::Unnamed, Kind::Stream).unwrap_err();
+    let udp = netpoller::seam::Address::Inet(([127, 0, 0, 1], 0).into());
+    let error = kernel.socket(&udp, Kind::Datagram).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(error.to_string(), "socket is not simulated");
+    assert_eq!(error.to_string(), "a socket of UDP is not simulated");
 }
 
 #[test]

@@ -10,6 +10,14 @@ pub struct Config {
     /// How much a socket may have under way before a send says EAGAIN. It is writable again when
     /// a quarter of this, or less, is under way.
     pub socket_buffer: usize,
+    /// How much of what a TCP socket sent may lie at the sender. It is writable while that is no
+    /// more than two thirds of this.
+    pub tcp_send_buffer: usize,
+    /// How much of what was sent on TCP may lie at the receiver.
+    pub tcp_receive_buffer: usize,
+    /// One more than this many datagrams wait at a Unix socket for senders that it is not
+    /// connected to.
+    pub datagram_queue: usize,
     /// What a message counts for against `socket_buffer`.
     pub accounting: Accounting,
     /// The number above the greatest one that a descriptor may have; beyond is EMFILE.
@@ -44,6 +52,9 @@ impl Config {
             pipe_slots: 16,
             pipe_page: 4096,
             socket_buffer: 212_992,
+            tcp_send_buffer: 2_565_120,
+            tcp_receive_buffer: 65_536,
+            datagram_queue: 10,
             accounting: Accounting::Memory,
             numbers: 1024,
             edges_during_harvest: true,
@@ -58,6 +69,9 @@ impl Config {
             pipe_slots: 2,
             pipe_page: 1,
             socket_buffer: 2,
+            tcp_send_buffer: 1,
+            tcp_receive_buffer: 1,
+            datagram_queue: 0,
             accounting: Accounting::Bytes,
             numbers: 64,
             edges_during_harvest: false,

@@ -23,12 +23,15 @@
 //! is closed, even if another thread is inside a call on it. Through the seam that cannot
 //! happen, because a number is closed by its owner, by value.
 
+use super::datagram::{self, Datagram};
 use super::epoll::{Epoll, Key};
 use super::errno::{Errno, Result};
 use super::event::Eventfd;
 use super::pipe::Pipe;
+use super::tcp::Tcp;
+use super::time::Timer;
 use super::unix::Pair;
-use netpoller::seam::{Arc, Mutex, Primitives};
+use netpoller::seam::{Address, Arc, HowToShut, Mutex, Primitives};
 use std::hash::{Hash, Hasher};
 use std::sync::Weak;
 
@@ -72,6 +75,7 @@ pub(super) mod key {
     pub(in super::super) const SOCKET_OUT: u32 = mask::OUT | mask::WRNORM | mask::WRBAND;
     pub(in super::super) const EVENTFD_IN: u32 = mask::IN;
     pub(in super::super) const EVENTFD_OUT: u32 = mask::OUT;
+    pub(in super::super) const TIMER_IN: u32 = mask::IN;
     pub(in super::super) const EPOLL_IN: u32 = mask::IN;
 }
 
@@ -96,80 +100,113 @@ impl End {
 }
 
 /// What every object can be asked.
-pub(super) trait Object<P: Primitives> {
-    /// The conditions that hold now at one end: a function of the state.
-    fn bits(&self, end: End) -> u32;
+pub(super) trait Object {
+    /// The conditions that hold now at one end: a function of the state. Being asked changes it
+    /// where whoever finds no room is told of it later.
+    fn bits(&mut self, end: End) -> u32;
 
     /// Who watches that end, oldest registration first.
-    fn watchers(&mut self, end: End) -> &mut Vec<Watch<P>>;
+    fn watchers(&mut self, end: End) -> &mut Vec<Watch>;
 
     /// The description of that end is gone, and nobody watches it any more.
-    fn release(&mut self, end: End) -> Wakes<P>;
+    fn release(&mut self, end: End) -> Wakes;
 
     /// How many bytes could be read at that end.
     fn buffered(&self, end: End) -> usize;
+
+    /// Whether that end has a name that is given back with it.
+    fn is_named(&self, _end: End) -> bool {
+        false
+    }
+}
+
+/// An event queue, as the objects see it. They do not know its type, which names theirs.
+pub(super) trait Watcher: Send + Sync {
+    /// Something happened to a registered description; `key` says what.
+    fn edge(&self, item: Key, key: u32);
+
+    /// The description of a registration is gone.
+    fn forget(&self, item: Key);
+
+    /// How many queues it is nested in, counted up to `most`.
+    fn depth_above(&self, most: usize) -> usize;
 }
 
 /// A registration, as the object sees it.
-pub(super) struct Watch<P: Primitives> {
-    pub(super) epoll: Weak<Epoll<P>>,
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) epoll: Weak<dyn Watcher>,
     /// The serial number of the event queue, which is its name.
     pub(super) queue: u64,
     pub(super) item: Key,
 }
 
-impl<P: Primitives> Clone for Watch<P> {
-    fn clone(&self) -> Watch<P> {
-        Watch { epoll: self.epoll.clone(), queue: self.queue, item: self.item }
-    }
-}
-
-impl<P: Primitives> core::fmt::Debug for Watch<P> {
+impl core::fmt::Debug for Watch {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:?} in queue {}", self.item, self.queue)
     }
 }
 
-impl<P: Primitives> Hash for Watch<P> {
+impl Hash for Watch {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.queue, self.item).hash(state);
     }
 }
 
-/// The second step of a change: who is to be told, and what.
+/// The second step of a change: who is to be told, and what; and what else it brings about.
 #[must_use = "without its wakes a change of state is never reported"]
-pub(super) struct Wakes<P: Primitives>(Vec<(Watch<P>, u32)>);
+#[derive(Default)]
+pub(super) struct Wakes {
+    edges: Vec<(Watch, u32)>,
+    changes: Vec<Box<dyn FnOnce() + Send>>,
+}
 
-impl<P: Primitives> Wakes<P> {
-    pub(super) const fn none() -> Wakes<P> {
-        Wakes(Vec::new())
+impl Wakes {
+    pub(super) const fn none() -> Wakes {
+        Wakes { edges: Vec::new(), changes: Vec::new() }
     }
 
-    pub(super) fn of(watchers: &[Watch<P>], key: u32) -> Wakes<P> {
+    pub(super) fn of(watchers: &[Watch], key: u32) -> Wakes {
         Wakes::none().and(watchers, key)
     }
 
     /// Also these, newest registration first.
-    pub(super) fn and(mut self, watchers: &[Watch<P>], key: u32) -> Wakes<P> {
-        self.0.extend(watchers.iter().rev().map(|watch| (watch.clone(), key)));
+    pub(super) fn and(mut self, watchers: &[Watch], key: u32) -> Wakes {
+        self.edges.extend(watchers.iter().rev().map(|watch| (watch.clone(), key)));
+        self
+    }
+
+    /// Also those, after these.
+    pub(super) fn also(mut self, others: Wakes) -> Wakes {
+        self.edges.extend(others.edges);
+        self.changes.extend(others.changes);
+        self
+    }
+
+    /// Also these changes of other objects, after all edges.
+    pub(super) fn then<F: FnOnce() + Send + 'static>(
+        mut self,
+        changes: impl Iterator<Item = F>,
+    ) -> Wakes {
+        self.changes.extend(changes.map(|change| Box::new(change) as Box<dyn FnOnce() + Send>));
         self
     }
 
     /// Wakes them, one after the other. No lock of the kernel may be held.
     pub(super) fn deliver(self) {
-        for (watch, key) in self.0 {
+        for (watch, key) in self.edges {
             if let Some(epoll) = watch.epoll.upgrade() {
                 epoll.edge(watch.item, key);
             }
+        }
+        for change in self.changes {
+            change();
         }
     }
 }
 
 /// Both steps: changes the state under the lock, and delivers the wakes after it.
-pub(super) fn change<P: Primitives, S, R>(
-    object: &impl Mutex<S>,
-    state: impl FnOnce(&mut S) -> (R, Wakes<P>),
-) -> R {
+pub(super) fn change<S, R>(object: &impl Mutex<S>, state: impl FnOnce(&mut S) -> (R, Wakes)) -> R {
     let (result, wakes) = state(&mut object.lock());
     wakes.deliver();
     result
@@ -186,9 +223,12 @@ pub(super) struct Description<P: Primitives> {
 /// What a description is of.
 #[derive(Debug)]
 pub(super) enum File<P: Primitives> {
-    Eventfd(P::Mutex<Eventfd<P>>),
-    Pipe(Arc<P::Mutex<Pipe<P>>>, End),
+    Eventfd(P::Mutex<Eventfd>),
+    Pipe(Arc<P::Mutex<Pipe>>, End),
     Socket(Arc<P::Mutex<Pair<P>>>, End),
+    Datagram(Arc<P::Mutex<Datagram<P>>>),
+    Tcp(Arc<P::Mutex<Tcp<P>>>, End),
+    Timer(Arc<P::Mutex<Timer>>),
     Epoll(Arc<Epoll<P>>),
     /// An empty regular file, which has no readiness.
     Regular,
@@ -196,11 +236,14 @@ pub(super) enum File<P: Primitives> {
 
 impl<P: Primitives> Description<P> {
     /// Locks the object; `None` for what is not one in this sense.
-    fn with<R>(&self, look: impl FnOnce(&mut dyn Object<P>, End) -> R) -> Option<R> {
+    fn with<R>(&self, look: impl FnOnce(&mut dyn Object, End) -> R) -> Option<R> {
         match &self.file {
             File::Eventfd(object) => Some(look(&mut *object.lock(), End::First)),
             File::Pipe(object, end) => Some(look(&mut *object.lock(), *end)),
             File::Socket(object, end) => Some(look(&mut *object.lock(), *end)),
+            File::Datagram(object) => Some(look(&mut *object.lock(), End::First)),
+            File::Tcp(object, end) => Some(look(&mut *object.lock(), *end)),
+            File::Timer(object) => Some(look(&mut *object.lock(), End::First)),
             File::Epoll(_) | File::Regular => None,
         }
     }
@@ -209,16 +252,21 @@ impl<P: Primitives> Description<P> {
     pub(super) fn poll(&self) -> u32 {
         match &self.file {
             File::Epoll(epoll) => epoll.probe(),
+            File::Datagram(socket) => datagram::bits::<P>(socket),
             _ => self.with(|object, end| object.bits(end)).unwrap_or(mask::IN | mask::OUT),
         }
     }
 
     /// Enters a registration and says what holds, in one step.
-    pub(super) fn watch(&self, watch: Watch<P>) -> u32 {
+    pub(super) fn watch(&self, watch: Watch) -> u32 {
         match &self.file {
             File::Epoll(epoll) => {
                 epoll.watch(watch);
                 epoll.probe()
+            }
+            File::Datagram(socket) => {
+                socket.lock().watchers(End::First).push(watch);
+                datagram::bits::<P>(socket)
             }
             _ => self
                 .with(|object, end| {
@@ -231,7 +279,7 @@ impl<P: Primitives> Description<P> {
 
     /// Takes a registration out.
     pub(super) fn unwatch(&self, queue: u64, item: Key) {
-        let others = |watch: &Watch<P>| (watch.queue, watch.item) != (queue, item);
+        let others = |watch: &Watch| (watch.queue, watch.item) != (queue, item);
         match &self.file {
             File::Epoll(epoll) => epoll.unwatch(others),
             _ => {
@@ -241,21 +289,26 @@ impl<P: Primitives> Description<P> {
     }
 
     /// The last number is closed: ends the registrations, then lets go of the object, whose
-    /// wakes concern the peer.
-    pub(super) fn release(&self) {
+    /// wakes concern the peer. Says whether there is a name to give back.
+    pub(super) fn release(&self) -> bool {
         if let File::Epoll(epoll) = &self.file {
-            return epoll.release();
+            epoll.release();
+            return false;
         }
         // Mostly nobody watches any more, and then one lock is enough.
+        let mine = |watch: &Watch| watch.item.description == self.serial;
         let first = self.with(|object, end| {
-            let watchers = object.watchers(end).clone();
+            let mut watchers = object.watchers(end).clone();
+            // A FIFO has other descriptions of the same end.
+            watchers.retain(mine);
+            let named = object.is_named(end);
             if watchers.is_empty() {
-                (watchers, object.release(end))
+                (named, watchers, object.release(end))
             } else {
-                (watchers, Wakes::none())
+                (named, watchers, Wakes::none())
             }
         });
-        let Some((watchers, mut wakes)) = first else { return };
+        let Some((named, watchers, mut wakes)) = first else { return false };
         if !watchers.is_empty() {
             for watch in watchers {
                 if let Some(epoll) = watch.epoll.upgrade() {
@@ -263,27 +316,34 @@ impl<P: Primitives> Description<P> {
                 }
             }
             if let Some(rest) = self.with(|object, end| {
-                object.watchers(end).clear();
+                object.watchers(end).retain(|watch| !mine(watch));
                 object.release(end)
             }) {
                 wakes = rest;
             }
         }
+        if let File::Datagram(socket) = &self.file {
+            datagram::release::<P>(socket);
+        }
         wakes.deliver();
+        named
     }
 
     pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         match &self.file {
-            File::Eventfd(object) => {
-                change(object, |eventfd: &mut Eventfd<P>| eventfd.read(buffer))
-            }
+            File::Eventfd(object) => change(object, |eventfd: &mut Eventfd| eventfd.read(buffer)),
             File::Pipe(pipe, End::First) => {
-                change(pipe.as_ref(), |pipe: &mut Pipe<P>| pipe.read(buffer))
+                change(pipe.as_ref(), |pipe: &mut Pipe| pipe.read(buffer))
             }
             File::Pipe(_, End::Second) => Err(Errno::EBADF),
             File::Socket(pair, end) => {
                 change(pair.as_ref(), |pair: &mut Pair<P>| pair.receive(*end, buffer))
             }
+            File::Datagram(socket) => datagram::receive::<P>(socket, buffer),
+            File::Tcp(tcp, end) => {
+                change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.receive(*end, buffer))
+            }
+            File::Timer(timer) => timer.lock().read(buffer),
             File::Epoll(_) => Err(Errno::EINVAL),
             File::Regular => Ok(0),
         }
@@ -291,25 +351,71 @@ impl<P: Primitives> Description<P> {
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
         match &self.file {
-            File::Eventfd(object) => {
-                change(object, |eventfd: &mut Eventfd<P>| eventfd.write(bytes))
-            }
+            File::Eventfd(object) => change(object, |eventfd: &mut Eventfd| eventfd.write(bytes)),
             File::Pipe(pipe, End::Second) => {
-                change(pipe.as_ref(), |pipe: &mut Pipe<P>| pipe.write(bytes))
+                change(pipe.as_ref(), |pipe: &mut Pipe| pipe.write(bytes))
             }
             File::Pipe(_, End::First) => Err(Errno::EBADF),
             File::Socket(pair, end) => {
                 change(pair.as_ref(), |pair: &mut Pair<P>| pair.send(*end, bytes))
             }
+            File::Datagram(socket) => datagram::send::<P>(socket, None, bytes),
+            File::Tcp(tcp, end) => change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.send(*end, bytes)),
+            File::Timer(_) => Err(Errno::EINVAL),
             File::Epoll(_) => Err(Errno::EINVAL),
             File::Regular => Ok(bytes.len()),
         }
     }
 
-    /// The pair of sockets that this is an end of.
-    pub(super) fn socket(&self) -> Result<(&P::Mutex<Pair<P>>, End)> {
+    /// Whether this is a socket.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self.file, File::Socket(..) | File::Datagram(_) | File::Tcp(..))
+    }
+
+    pub(super) fn shutdown(&self, how: HowToShut) -> Result<()> {
         match &self.file {
-            File::Socket(pair, end) => Ok((pair, *end)),
+            File::Socket(pair, end) => {
+                change(pair.as_ref(), |pair: &mut Pair<P>| pair.shutdown(*end, how))
+            }
+            File::Datagram(socket) => {
+                change(socket.as_ref(), |socket: &mut Datagram<P>| (Ok(()), socket.shutdown(how)))
+            }
+            File::Tcp(tcp, end) => change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.shutdown(*end, how)),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    pub(super) fn take_error(&self) -> Result<Option<Errno>> {
+        match &self.file {
+            File::Socket(pair, end) => Ok(pair.lock().take_error(*end)),
+            File::Tcp(tcp, end) => Ok(tcp.lock().take_error(*end)),
+            File::Datagram(_) => Ok(None),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    pub(super) fn local_address(&self) -> Result<Address> {
+        match &self.file {
+            File::Socket(pair, end) => Ok(pair.lock().address(*end).cloned()),
+            File::Tcp(tcp, end) => {
+                let any = || Address::Inet((core::net::Ipv4Addr::UNSPECIFIED, 0).into());
+                Ok(Some(tcp.lock().address(*end).cloned().unwrap_or_else(any)))
+            }
+            File::Datagram(socket) => Ok(socket.lock().address().cloned()),
+            _ => Err(Errno::ENOTSOCK),
+        }
+        .map(|address| address.unwrap_or(Address::Unnamed))
+    }
+
+    pub(super) fn peer_address(&self) -> Result<Address> {
+        match &self.file {
+            File::Socket(pair, end) => pair.lock().peer(*end),
+            File::Tcp(tcp, end) => tcp.lock().peer(*end),
+            File::Datagram(socket) => {
+                let peer = socket.lock().peer().ok_or(Errno::ENOTCONN)?;
+                let address = peer.lock().address().cloned();
+                Ok(address.unwrap_or(Address::Unnamed))
+            }
             _ => Err(Errno::ENOTSOCK),
         }
     }
@@ -328,6 +434,9 @@ impl<P: Primitives> Description<P> {
             File::Eventfd(object) => object.peek(|object| object.buffered(End::First)),
             File::Pipe(object, end) => object.peek(|object| object.buffered(*end)),
             File::Socket(object, end) => object.peek(|object| object.buffered(*end)),
+            File::Datagram(object) => object.peek(|object| object.buffered(End::First)),
+            File::Tcp(object, end) => object.peek(|object| object.buffered(*end)),
+            File::Timer(object) => object.peek(|object| object.buffered(End::First)),
             File::Epoll(_) | File::Regular => 0,
         }
     }

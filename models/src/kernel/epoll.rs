@@ -35,7 +35,7 @@
 //!
 //! `EPOLLEXCLUSIVE`, signals, and the depth limit of nested event queues beyond Linux's own.
 
-use super::description::{Description, File, Wakes, Watch, key, mask};
+use super::description::{Description, File, Wakes, Watch, Watcher, key, mask};
 use super::digest::digest;
 use super::errno::{Errno, Result};
 use netpoller::seam::{Arc, Mutex, Parker, Primitives};
@@ -80,7 +80,7 @@ struct State<P: Primitives> {
     waiters: Vec<Waiter<P>>,
     woken: Vec<u32>,
     /// The event queues that this one is registered in.
-    watchers: Vec<Watch<P>>,
+    watchers: Vec<Watch>,
 }
 
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl<P: Primitives> State<P> {
 #[must_use]
 struct Stir<P: Primitives> {
     parker: Option<P::Parker>,
-    outer: Wakes<P>,
+    outer: Wakes,
 }
 
 impl<P: Primitives> Stir<P> {
@@ -342,7 +342,8 @@ impl<P: Primitives> Epoll<P> {
             }
             let item = Item { description: description.clone(), mask, data, enabled: true };
             state.items.insert(key, item);
-            let watch = Watch { epoll: Arc::downgrade(self), queue: self.serial, item: key };
+            let epoll: Arc<dyn Watcher> = self.clone();
+            let watch = Watch { epoll: Arc::downgrade(&epoll), queue: self.serial, item: key };
             // What holds already is reported, once.
             if description.watch(watch) & mask != 0 { state.queue(key) } else { Stir::nobody() }
         };
@@ -431,11 +432,11 @@ impl<P: Primitives> Epoll<P> {
         if any { mask::IN | mask::RDNORM } else { 0 }
     }
 
-    pub(super) fn watch(&self, watch: Watch<P>) {
+    pub(super) fn watch(&self, watch: Watch) {
         self.state.lock().watchers.push(watch);
     }
 
-    pub(super) fn unwatch(&self, others: impl FnMut(&Watch<P>) -> bool) {
+    pub(super) fn unwatch(&self, others: impl FnMut(&Watch) -> bool) {
         self.state.lock().watchers.retain(others);
     }
 
@@ -502,6 +503,20 @@ impl<P: Primitives> Epoll<P> {
     /// What is queued, as labels. Not a step of the program.
     pub(super) fn peek_ready(&self) -> Vec<u64> {
         self.state.peek(|state| state.ready.iter().map(|key| state.items[key].data).collect())
+    }
+}
+
+impl<P: Primitives> Watcher for Epoll<P> {
+    fn edge(&self, item: Key, key: u32) {
+        self.edge(item, key);
+    }
+
+    fn forget(&self, item: Key) {
+        self.forget(item);
+    }
+
+    fn depth_above(&self, most: usize) -> usize {
+        self.depth_above(most)
     }
 }
 

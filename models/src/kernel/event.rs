@@ -10,22 +10,22 @@ use netpoller::seam::{Mutex, Primitives};
 
 /// The state of an eventfd.
 #[derive(Debug)]
-pub(super) struct Eventfd<P: Primitives> {
+pub(super) struct Eventfd {
     count: u64,
-    watchers: Vec<Watch<P>>,
+    watchers: Vec<Watch>,
 }
 
-impl<P: Primitives> Eventfd<P> {
+impl Eventfd {
     /// The greatest count that a write may leave.
     const MOST: u64 = u64::MAX - 1;
 
-    pub(super) fn create(count: u64) -> P::Mutex<Eventfd<P>> {
+    pub(super) fn create<P: Primitives>(count: u64) -> P::Mutex<Eventfd> {
         Mutex::new(Eventfd { count, watchers: Vec::new() }, |eventfd| {
             Some(digest(&(eventfd.count, &eventfd.watchers)))
         })
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
         let Some(room) = buffer.first_chunk_mut() else {
             return (Err(Errno::EINVAL), Wakes::none());
         };
@@ -37,7 +37,7 @@ impl<P: Primitives> Eventfd<P> {
         (Ok(room.len()), Wakes::of(&self.watchers, key::EVENTFD_OUT))
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes) {
         // Exactly eight bytes; a read may have room for more.
         let Ok(value) = bytes.try_into().map(u64::from_ne_bytes) else {
             return (Err(Errno::EINVAL), Wakes::none());
@@ -55,18 +55,18 @@ impl<P: Primitives> Eventfd<P> {
     }
 }
 
-impl<P: Primitives> Object<P> for Eventfd<P> {
-    fn bits(&self, _end: End) -> u32 {
+impl Object for Eventfd {
+    fn bits(&mut self, _end: End) -> u32 {
         let readable = if self.count > 0 { mask::IN } else { 0 };
         let writable = if self.count < Self::MOST { mask::OUT } else { 0 };
         readable | writable
     }
 
-    fn watchers(&mut self, _end: End) -> &mut Vec<Watch<P>> {
+    fn watchers(&mut self, _end: End) -> &mut Vec<Watch> {
         &mut self.watchers
     }
 
-    fn release(&mut self, _end: End) -> Wakes<P> {
+    fn release(&mut self, _end: End) -> Wakes {
         Wakes::none()
     }
 

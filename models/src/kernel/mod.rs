@@ -39,17 +39,23 @@
 //! Sockets that connect and listen, timers, signals, `EPOLLEXCLUSIVE`, descriptors in flight,
 //! and the end of a description while another thread is inside a call on it.
 
+mod backlog;
 mod config;
+mod connect;
+mod datagram;
 mod description;
 mod digest;
 mod epoll;
 mod errno;
 mod event;
+mod names;
 mod pipe;
 mod raw;
 mod seam;
 mod stub;
 mod table;
+mod tcp;
+mod time;
 mod unix;
 
 pub use config::{Accounting, Config};
@@ -61,9 +67,11 @@ pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};
 
 use core::sync::atomic::Ordering;
+use names::Names;
 use netpoller::seam::os::Epoll;
 use netpoller::seam::{Arc, Atomic, Instant, Kernel, Mutex, Os, Primitives, System};
 use table::Table;
+use time::Alarms;
 
 /// A simulated kernel and the process that runs on it. A clone is another handle to the same.
 pub struct SimKernel<P: Primitives> {
@@ -94,6 +102,8 @@ impl Timed for Epoll {
 struct Core<P: Primitives> {
     config: Config,
     table: P::Mutex<Table<P>>,
+    names: P::Mutex<Names<P>>,
+    alarms: P::Mutex<Alarms<P>>,
     /// Nanoseconds.
     clock: P::AtomicU64,
 }
@@ -115,7 +125,9 @@ impl<P: Primitives> SimKernel<P> {
     #[must_use]
     pub fn new(config: Config) -> SimKernel<P> {
         let clock = P::AtomicU64::new(0);
-        SimKernel { core: Arc::new(Core { config, table: Table::<P>::create(&config), clock }) }
+        let (table, names) = (Table::<P>::create(&config), Names::<P>::create());
+        let alarms = Alarms::<P>::create();
+        SimKernel { core: Arc::new(Core { config, table, names, alarms, clock }) }
     }
 
     /// What it was made with.
@@ -140,7 +152,28 @@ impl<P: Primitives> SimKernel<P> {
 
     /// Lets the virtual time pass until `instant`. It never goes back.
     pub fn advance_to(&self, instant: Instant) {
-        let (clock, later) = (&self.core.clock, instant.as_nanos());
+        while self.advance_to_next_before(instant) {}
+    }
+
+    /// Lets the virtual time pass until the next alarm, which happens, or else until `instant`.
+    /// Says whether there was one.
+    fn advance_to_next_before(&self, instant: Instant) -> bool {
+        let next = self.core.alarms.lock().next(instant.as_nanos());
+        match next {
+            Some((at, alarm)) => {
+                self.set_clock(at);
+                self.happen(alarm);
+                true
+            }
+            None => {
+                self.set_clock(instant.as_nanos());
+                false
+            }
+        }
+    }
+
+    fn set_clock(&self, later: u64) {
+        let clock = &self.core.clock;
         let mut now = clock.load(Ordering::Relaxed);
         while now < later {
             // Relaxed: as in `now`.

@@ -13,13 +13,16 @@ use std::collections::VecDeque;
 
 /// The state of a pipe.
 #[derive(Debug)]
-pub(super) struct Pipe<P: Primitives> {
+pub(super) struct Pipe {
     slots: usize,
     page: usize,
     pages: VecDeque<Page>,
-    /// Whether the end to read from, and the end to write to, are open.
-    open: [bool; 2],
-    watchers: [Vec<Watch<P>>; 2],
+    /// How many descriptions there are of the end to read from, and of the end to write to: one
+    /// of each, or as many as opened a FIFO.
+    open: [usize; 2],
+    /// Whether there was a description of that end since somebody had it open.
+    known: [bool; 2],
+    watchers: [Vec<Watch>; 2],
 }
 
 /// A page; what was read of it does not become room again.
@@ -29,34 +32,55 @@ struct Page {
     read: usize,
 }
 
-impl<P: Primitives> Pipe<P> {
-    pub(super) fn create(config: &Config) -> P::Mutex<Pipe<P>> {
+impl Pipe {
+    /// A pipe, both of whose ends are open.
+    pub(super) fn create<P: Primitives>(config: &Config) -> P::Mutex<Pipe> {
+        Self::new::<P>(config, 1)
+    }
+
+    /// A FIFO that nobody has open.
+    pub(super) fn closed<P: Primitives>(config: &Config) -> P::Mutex<Pipe> {
+        Self::new::<P>(config, 0)
+    }
+
+    fn new<P: Primitives>(config: &Config, descriptions: usize) -> P::Mutex<Pipe> {
         let pipe = Pipe {
             slots: config.pipe_slots,
             page: config.pipe_page,
             pages: VecDeque::new(),
-            open: [true; 2],
+            open: [descriptions; 2],
+            known: [descriptions > 0; 2],
             watchers: [const { Vec::new() }; 2],
         };
         Mutex::new(pipe, |pipe| {
             let shape = (pipe.slots, pipe.page);
-            Some(digest(&(shape, &pipe.pages, pipe.open, &pipe.watchers)))
+            Some(digest(&(shape, &pipe.pages, pipe.open, pipe.known, &pipe.watchers)))
         })
     }
 
     fn is_open(&self, end: End) -> bool {
-        self.open[end.index()]
+        self.open[end.index()] > 0
+    }
+
+    /// Somebody opens a FIFO; that is no edge.
+    pub(super) fn open(&mut self, end: End) -> Result<()> {
+        if end == End::Second && !self.is_open(End::First) {
+            return Err(Errno::ENXIO);
+        }
+        self.open[end.index()] += 1;
+        self.known[end.index()] = true;
+        Ok(())
     }
 
     fn is_full(&self) -> bool {
         self.pages.len() >= self.slots
     }
 
-    fn wake(&self, end: End, key: u32) -> Wakes<P> {
+    fn wake(&self, end: End, key: u32) -> Wakes {
         Wakes::of(&self.watchers[end.index()], key)
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
         let mut taken = 0;
         let mut freed_a_page_while_full = false;
         while taken < buffer.len() {
@@ -83,7 +107,7 @@ impl<P: Primitives> Pipe<P> {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> (Result<usize>, Wakes) {
         if bytes.is_empty() {
             return (Ok(0), Wakes::none());
         }
@@ -111,27 +135,38 @@ impl<P: Primitives> Pipe<P> {
     }
 }
 
-impl<P: Primitives> Object<P> for Pipe<P> {
-    fn bits(&self, end: End) -> u32 {
+impl Object for Pipe {
+    fn bits(&mut self, end: End) -> u32 {
         let (ready, hung_up) = match end {
             End::First => {
                 (if self.pages.is_empty() { 0 } else { mask::IN | mask::RDNORM }, mask::HUP)
             }
             End::Second => (if self.is_full() { 0 } else { mask::OUT | mask::WRNORM }, mask::ERR),
         };
-        ready | if self.is_open(end.other()) { 0 } else { hung_up }
+        // A writer that nobody has seen yet has not hung up.
+        let gone = !self.is_open(end.other()) && self.known[end.other().index()];
+        ready | if gone { hung_up } else { 0 }
     }
 
-    fn watchers(&mut self, end: End) -> &mut Vec<Watch<P>> {
+    fn watchers(&mut self, end: End) -> &mut Vec<Watch> {
         &mut self.watchers[end.index()]
     }
 
-    fn release(&mut self, end: End) -> Wakes<P> {
-        self.open[end.index()] = false;
-        if self.is_open(end.other()) {
-            self.wake(end.other(), key::ANYTHING)
-        } else {
-            Wakes::none()
+    fn release(&mut self, end: End) -> Wakes {
+        self.open[end.index()] -= 1;
+        match self.open {
+            [0, 0] => {
+                // A FIFO that nobody has open is empty.
+                self.pages.clear();
+                self.known = [false; 2];
+                Wakes::none()
+            }
+            [0, _] | [_, 0] => {
+                // All of one side are gone: every description of the other hears of it.
+                let first = self.wake(End::First, key::ANYTHING);
+                first.also(self.wake(End::Second, key::ANYTHING))
+            }
+            _ => Wakes::none(),
         }
     }
 

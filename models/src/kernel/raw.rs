@@ -4,14 +4,18 @@
 //! any mask, an event queue as an object of another one. Errors are [`Errno`]s.
 
 use super::SimKernel;
-use super::description::{Description, End, File, change};
+use super::description::{Description, End, File};
 use super::epoll::{Epoll, Key, Report, Sleeper};
 use super::errno::{Errno, Result};
 use super::event::Eventfd;
+use super::names::{Bound, NOBODY};
 use super::pipe::Pipe;
 use super::table::Opened;
+use super::time::{Alarm, Timer};
 use super::unix::Pair;
-use netpoller::seam::{Arc, HowToShut, Instant, Kind, Mutex, Primitives, Timeout};
+use netpoller::seam::{Address, Arc, HowToShut, Instant, Kind, Mutex, Primitives, Timeout};
+use std::path::Path;
+use std::time::Duration;
 
 /// The system calls of a simulated kernel, by number.
 #[derive(Debug)]
@@ -87,8 +91,7 @@ impl<P: Primitives> Raw<'_, P> {
     /// Receives from a socket.
     pub fn receive(&self, number: i32, buffer: &mut [u8]) -> Result<usize> {
         let description = self.get(number)?;
-        description.socket()?;
-        description.read(buffer)
+        if description.is_socket() { description.read(buffer) } else { Err(Errno::ENOTSOCK) }
     }
 
     /// Writes, or sends one datagram.
@@ -99,15 +102,112 @@ impl<P: Primitives> Raw<'_, P> {
     /// Sends on a socket.
     pub fn send(&self, number: i32, bytes: &[u8]) -> Result<usize> {
         let description = self.get(number)?;
-        description.socket()?;
-        description.write(bytes)
+        if description.is_socket() { description.write(bytes) } else { Err(Errno::ENOTSOCK) }
     }
 
     /// Shuts a socket.
     pub fn shutdown(&self, number: i32, how: HowToShut) -> Result<()> {
+        self.get(number)?.shutdown(how)
+    }
+
+    /// A socket of the family of an address, not bound and not connected.
+    pub fn socket(&self, address: &Address, kind: Kind) -> Result<i32> {
+        self.0.open_socket(address, kind).map(|(number, _)| number)
+    }
+
+    /// Gives a socket a name.
+    pub fn bind(&self, number: i32, address: &Address) -> Result<()> {
+        self.0.bind_to(&*self.get(number)?, address)
+    }
+
+    /// Makes a socket accept connections.
+    pub fn listen(&self, number: i32, backlog: u32) -> Result<()> {
+        self.0.listen_on(&*self.get(number)?, backlog)
+    }
+
+    /// Connects a socket, or begins to.
+    pub fn connect(&self, number: i32, address: &Address) -> Result<()> {
+        self.0.connect_to(&*self.get(number)?, address)
+    }
+
+    /// Takes the next connection of a listener.
+    pub fn accept(&self, number: i32) -> Result<i32> {
+        self.0.accept_from(&*self.get(number)?).map(|(number, _)| number)
+    }
+
+    /// Sends one datagram to an address.
+    pub fn send_to(&self, number: i32, address: &Address, bytes: &[u8]) -> Result<usize> {
+        self.0.send_to(&*self.get(number)?, address, bytes)
+    }
+
+    /// The pending error of a socket, which is none afterwards.
+    pub fn take_error(&self, number: i32) -> Result<Option<Errno>> {
+        self.get(number)?.take_error()
+    }
+
+    /// The size of the buffer of a TCP socket for sending, or of that for receiving. What was
+    /// asked for is doubled, as on Linux.
+    pub fn set_buffer(&self, number: i32, send: bool, size: usize) -> Result<()> {
+        match &self.get(number)?.file {
+            File::Tcp(tcp, _) => {
+                tcp.lock().resize(send, size * 2);
+                Ok(())
+            }
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// A FIFO in the file system.
+    pub fn make_fifo(&self, path: &Path) -> Result<()> {
+        let fifo = Arc::new(Pipe::closed::<P>(&self.0.core.config));
+        let mut names = self.0.core.names.lock();
+        let address = Address::Unix(path.to_owned());
+        match names.take(&address, NOBODY, Bound::Fifo(fifo)) {
+            Err(Errno::EADDRINUSE) => Err(Errno::EEXIST),
+            taken => taken.map(drop),
+        }
+    }
+
+    /// Opens a FIFO for reading or for writing, without waiting for the other side.
+    pub fn open_fifo(&self, path: &Path, write: bool) -> Result<i32> {
+        let found = self.0.core.names.lock().find(&Address::Unix(path.to_owned()));
+        let fifo = match found {
+            Some(Bound::Fifo(fifo)) => fifo,
+            // A socket cannot be opened.
+            Some(_) => return Err(Errno::ENXIO),
+            None => return Err(Errno::ENOENT),
+        };
+        let end = if write { End::Second } else { End::First };
+        let place = self.0.core.table.lock().reserve()?;
+        let opened = fifo.lock().open(end);
+        let file = opened.map(|()| File::Pipe(fifo, end));
+        self.0.core.table.lock().fill(place, file).map(|(number, _)| number)
+    }
+
+    /// A timer, which is not set.
+    pub fn timerfd(&self) -> Result<i32> {
+        let timer = Arc::new(Timer::create::<P>());
+        self.0.core.table.lock().open(|_| File::Timer(timer)).map(|(number, _)| number)
+    }
+
+    /// Sets a timer for once, or disarms it with no time.
+    pub fn timerfd_set(&self, number: i32, after: Duration) -> Result<()> {
         let description = self.get(number)?;
-        let (pair, end) = description.socket()?;
-        change(pair, |pair: &mut Pair<P>| pair.shutdown(end, how))
+        let File::Timer(timer) = &description.file else { return Err(Errno::EINVAL) };
+        let at = self.0.now().saturating_add(after).as_nanos();
+        let mut alarms = self.0.core.alarms.lock();
+        alarms.clear(description.serial);
+        if !after.is_zero() {
+            alarms.set(at, description.serial, Alarm::Timer(timer.clone()));
+        }
+        drop(alarms);
+        timer.lock().set();
+        Ok(())
+    }
+
+    /// The name of a socket.
+    pub fn local_address(&self, number: i32) -> Result<Address> {
+        self.get(number)?.local_address()
     }
 
     /// Another number for the same description.
@@ -121,20 +221,30 @@ impl<P: Primitives> Raw<'_, P> {
     pub fn close(&self, number: i32) -> Result<()> {
         let (description, last) = self.0.core.table.lock().close(number)?;
         if last {
-            description.release();
+            self.0.release(&description);
         }
         Ok(())
     }
 }
 
 impl<P: Primitives> SimKernel<P> {
+    /// The last number of a description is closed.
+    pub(super) fn release(&self, description: &Description<P>) {
+        if let File::Timer(_) = &description.file {
+            self.core.alarms.lock().clear(description.serial);
+        }
+        if description.release() {
+            self.core.names.lock().give_back(description.serial);
+        }
+    }
+
     pub(super) fn open_eventfd(&self, count: u64) -> Result<Opened<P>> {
-        let file = File::Eventfd(Eventfd::<P>::create(count));
+        let file = File::Eventfd(Eventfd::create::<P>(count));
         self.core.table.lock().open(|_| file)
     }
 
     pub(super) fn open_pipe(&self) -> Result<[Opened<P>; 2]> {
-        let pipe = Arc::new(Pipe::<P>::create(&self.core.config));
+        let pipe = Arc::new(Pipe::create::<P>(&self.core.config));
         let ends = [File::Pipe(pipe.clone(), End::First), File::Pipe(pipe, End::Second)];
         self.core.table.lock().open_two(ends)
     }
@@ -167,11 +277,13 @@ impl<P: Primitives> SimKernel<P> {
             Timeout::Zero => Ok(epoll.harvest(most, None)),
             Timeout::After(delay) => {
                 let deadline: Instant = self.now().saturating_add(delay);
-                let reports = epoll.harvest(most, None);
-                if reports.is_empty() {
-                    self.advance_to(deadline);
+                loop {
+                    let reports = epoll.harvest(most, None);
+                    // What is due before the deadline may be what is waited for.
+                    if !reports.is_empty() || !self.advance_to_next_before(deadline) {
+                        return Ok(reports);
+                    }
                 }
-                Ok(reports)
             }
             Timeout::Never => {
                 let mut sleeper = Sleeper::new();

@@ -8,11 +8,10 @@
 //! [`SimQueue`] is an event queue and an eventfd that is registered in it, level-triggered, as
 //! the break: two numbers, as on Linux. Descriptors are registered once, edge-triggered.
 
-use super::description::{Description, change, mask};
+use super::description::{Description, mask};
 use super::epoll::Key;
 use super::errno::{Errno, Result};
 use super::table::Opened;
-use super::unix::Pair;
 use super::{Report, SimKernel};
 use netpoller::seam::{
     Address, Arc, Batch, Event, HowToShut, Kernel, Kind, Mutex, Primitives, RegisterFault,
@@ -72,7 +71,7 @@ impl<P: Primitives> SimFd<P> {
             "the number {number} was closed twice: the second time it named something else"
         );
         if last {
-            description.release();
+            self.kernel.release(&description);
         }
     }
 }
@@ -199,48 +198,43 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         self.two(self.open_pair(kind))
     }
 
-    fn socket(&self, _address: &Address, _kind: Kind) -> io::Result<SimFd<P>> {
-        Err(unsupported("socket"))
-    }
-
-    fn bind(&self, _fd: &SimFd<P>, _address: &Address) -> io::Result<()> {
-        Err(unsupported("bind"))
-    }
-
-    fn listen(&self, _fd: &SimFd<P>, _backlog: u32) -> io::Result<()> {
-        Err(unsupported("listen"))
-    }
-
-    fn connect(&self, _fd: &SimFd<P>, _address: &Address) -> io::Result<()> {
-        Err(unsupported("connect"))
-    }
-
-    fn accept(&self, _fd: &SimFd<P>) -> io::Result<SimFd<P>> {
-        Err(unsupported("accept"))
-    }
-
-    fn take_error(&self, fd: &SimFd<P>) -> io::Result<Option<io::Error>> {
-        let (pair, end) = fd.description.socket()?;
-        Ok(pair.lock().take_error(end).map(io::Error::from))
-    }
-
-    fn local_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
-        fd.description.socket()?;
-        Ok(Address::Unnamed)
-    }
-
-    fn peer_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
-        let (pair, end) = fd.description.socket()?;
-        if pair.lock().is_connected(end) {
-            Ok(Address::Unnamed)
-        } else {
-            Err(Errno::ENOTCONN.into())
+    fn socket(&self, address: &Address, kind: Kind) -> io::Result<SimFd<P>> {
+        match self.open_socket(address, kind) {
+            Err(Errno::EPROTONOSUPPORT) => Err(unsupported("a socket of UDP")),
+            opened => Ok(SimFd::new(self, opened?)),
         }
     }
 
+    fn bind(&self, fd: &SimFd<P>, address: &Address) -> io::Result<()> {
+        Ok(self.bind_to(&fd.description, address)?)
+    }
+
+    fn listen(&self, fd: &SimFd<P>, backlog: u32) -> io::Result<()> {
+        Ok(self.listen_on(&fd.description, backlog)?)
+    }
+
+    fn connect(&self, fd: &SimFd<P>, address: &Address) -> io::Result<()> {
+        Ok(self.connect_to(&fd.description, address)?)
+    }
+
+    fn accept(&self, fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+        Ok(SimFd::new(self, self.accept_from(&fd.description)?))
+    }
+
+    fn take_error(&self, fd: &SimFd<P>) -> io::Result<Option<io::Error>> {
+        Ok(fd.description.take_error()?.map(io::Error::from))
+    }
+
+    fn local_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
+        Ok(fd.description.local_address()?)
+    }
+
+    fn peer_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
+        Ok(fd.description.peer_address()?)
+    }
+
     fn shutdown(&self, fd: &SimFd<P>, how: HowToShut) -> io::Result<()> {
-        let (pair, end) = fd.description.socket()?;
-        Ok(change(pair, |pair: &mut Pair<P>| pair.shutdown(end, how))?)
+        Ok(fd.description.shutdown(how)?)
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {

@@ -15,6 +15,8 @@ use netpoller::seam::{Arc, Mutex, Primitives};
 pub(super) struct Table<P: Primitives> {
     /// The place of a number, counted from the first that is given out.
     places: Vec<Option<Arc<Description<P>>>>,
+    /// Places that are given out to calls that are under way.
+    reserved: Vec<usize>,
     most: i32,
     next_serial: u64,
     opened: u64,
@@ -36,6 +38,7 @@ impl<P: Primitives> Table<P> {
     pub(super) fn create(config: &Config) -> P::Mutex<Table<P>> {
         let table = Table {
             places: Vec::new(),
+            reserved: Vec::new(),
             most: config.numbers,
             next_serial: 0,
             opened: 0,
@@ -44,27 +47,51 @@ impl<P: Primitives> Table<P> {
         Mutex::new(table, |table| {
             let serials: Vec<Option<u64>> =
                 table.places.iter().map(|open| open.as_ref().map(|d| d.serial)).collect();
-            Some(digest(&(serials, table.most, table.next_serial, table.opened, table.closed)))
+            let counts = (table.next_serial, table.opened, table.closed);
+            Some(digest(&(serials, &table.reserved, table.most, counts)))
         })
     }
 
     /// The lowest free place, and room for it.
     fn free(&mut self) -> Result<usize> {
-        let free = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        let is_free = |place: &usize| {
+            self.places.get(*place).is_none_or(Option::is_none) && !self.reserved.contains(place)
+        };
+        let free = (0..).find(is_free).expect("a free place among all numbers");
         if number(free) >= self.most {
             return Err(Errno::EMFILE);
         }
-        if free == self.places.len() {
-            self.places.push(None);
+        if free >= self.places.len() {
+            self.places.resize_with(free + 1, || None);
         }
         Ok(free)
     }
 
     fn name(&mut self, description: Arc<Description<P>>) -> Result<Opened<P>> {
         let place = self.free()?;
+        Ok(self.put(place, description))
+    }
+
+    fn put(&mut self, place: usize, description: Arc<Description<P>>) -> Opened<P> {
         self.places[place] = Some(description.clone());
         self.opened += 1;
-        Ok((number(place), description))
+        (number(place), description)
+    }
+
+    /// Keeps the lowest free place for a call that does not know yet what it will be for.
+    pub(super) fn reserve(&mut self) -> Result<usize> {
+        let place = self.free()?;
+        self.reserved.push(place);
+        Ok(place)
+    }
+
+    /// The end of that call: a number for a new description, or none.
+    pub(super) fn fill(&mut self, place: usize, file: Result<File<P>>) -> Result<Opened<P>> {
+        self.reserved.retain(|reserved| *reserved != place);
+        let serial = self.next_serial;
+        let description = Arc::new(Description { serial, file: file? });
+        self.next_serial += 1;
+        Ok(self.put(place, description))
     }
 
     /// A number for a new description. `file` is told its serial number.

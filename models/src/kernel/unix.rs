@@ -1,4 +1,5 @@
-//! A pair of connected Unix sockets: of a stream, or of datagrams.
+//! A pair of connected Unix sockets: of a stream, or of datagrams. A stream may also begin as one
+//! socket, which listens, or connects and has its peer in the backlog of a listener from then on.
 //!
 //! What was sent and not yet read lies at the receiver, message by message, and counts against
 //! the buffer of the *sender* until the whole message was read. So reading at one end makes
@@ -14,24 +15,43 @@
 //! connection and drops what the peer had sent; later ones find no connection. A send that
 //! fails this late has taken a buffer and gives it back, which is an edge of its own.
 
+use super::backlog::Backlog;
 use super::config::Config;
-use super::description::{End, Object, Wakes, Watch, key, mask};
+use super::description::{End, Object, Wakes, Watch, change, key, mask};
 use super::digest::digest;
 use super::errno::{Errno, Result};
-use netpoller::seam::{HowToShut, Kind, Mutex, Primitives};
+use netpoller::seam::{Address, Arc, HowToShut, Kind, Mutex, Primitives};
 use std::collections::VecDeque;
 
 /// The state of both sockets.
-#[derive(Debug)]
 pub(super) struct Pair<P: Primitives> {
     config: Config,
     kind: Kind,
-    sockets: [Socket<P>; 2],
+    serial: u64,
+    state: State,
+    backlog: Backlog<P::Mutex<Pair<P>>>,
+    sockets: [Socket; 2],
+}
+
+impl<P: Primitives> core::fmt::Debug for Pair<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        (self.kind, self.state, &self.backlog, &self.sockets).fmt(f)
+    }
+}
+
+/// What has become of the first socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Alone,
+    /// A call of connect is under way.
+    Connecting,
+    Listening,
+    Connected,
 }
 
 /// One of them.
 #[derive(Debug)]
-struct Socket<P: Primitives> {
+struct Socket {
     open: bool,
     /// Whether it still has its peer. Streams keep theirs.
     connected: bool,
@@ -45,7 +65,8 @@ struct Socket<P: Primitives> {
     under_way: usize,
     /// What was sent to this socket.
     received: VecDeque<Message>,
-    watchers: Vec<Watch<P>>,
+    address: Option<Address>,
+    watchers: Vec<Watch>,
 }
 
 #[derive(Debug, Hash)]
@@ -55,8 +76,8 @@ struct Message {
     charge: usize,
 }
 
-impl<P: Primitives> Socket<P> {
-    fn new() -> Socket<P> {
+impl Socket {
+    fn new() -> Socket {
         Socket {
             open: true,
             connected: true,
@@ -65,13 +86,15 @@ impl<P: Primitives> Socket<P> {
             error: None,
             under_way: 0,
             received: VecDeque::new(),
+            address: None,
             watchers: Vec::new(),
         }
     }
 
     fn digest(&self) -> u64 {
         let flags = (self.open, self.connected, self.shut_read, self.shut_write);
-        digest(&(flags, self.error, self.under_way, &self.received, &self.watchers))
+        let names = (&self.address, &self.watchers);
+        digest(&(flags, self.error, self.under_way, &self.received, names))
     }
 
     fn writable(&self, config: &Config) -> bool {
@@ -79,7 +102,7 @@ impl<P: Primitives> Socket<P> {
     }
 
     /// Room may have come about: an edge if it is enough.
-    fn room(&self, config: &Config) -> Wakes<P> {
+    fn room(&self, config: &Config) -> Wakes {
         if self.writable(config) {
             Wakes::of(&self.watchers, key::SOCKET_OUT)
         } else {
@@ -89,16 +112,112 @@ impl<P: Primitives> Socket<P> {
 }
 
 impl<P: Primitives> Pair<P> {
+    /// Two that are connected.
     pub(super) fn create(config: &Config, kind: Kind) -> P::Mutex<Pair<P>> {
-        let pair = Pair { config: *config, kind, sockets: [Socket::new(), Socket::new()] };
+        Self::new(config, kind, 0, State::Connected)
+    }
+
+    /// One socket of a stream, which has no peer.
+    pub(super) fn alone(config: &Config, serial: u64) -> P::Mutex<Pair<P>> {
+        Self::new(config, Kind::Stream, serial, State::Alone)
+    }
+
+    fn new(config: &Config, kind: Kind, serial: u64, state: State) -> P::Mutex<Pair<P>> {
+        let sockets = [Socket::new(), Socket::new()];
+        let backlog = Backlog::new();
+        let pair = Pair { config: *config, kind, serial, state, backlog, sockets };
         Mutex::new(pair, |pair| {
             let sockets = [pair.sockets[0].digest(), pair.sockets[1].digest()];
-            Some(digest(&(pair.config, pair.kind, sockets)))
+            let state = (pair.serial, pair.state, pair.backlog.state());
+            Some(digest(&(pair.config, pair.kind, state, sockets)))
         })
     }
 
+    pub(super) fn address(&self, end: End) -> Option<&Address> {
+        self.sockets[end.index()].address.as_ref()
+    }
+
+    pub(super) fn set_address(&mut self, address: Address) {
+        self.sockets[0].address = Some(address);
+    }
+
+    /// The address of the other end.
+    pub(super) fn peer(&self, end: End) -> Result<Address> {
+        if self.state != State::Connected || !self.sockets[end.index()].connected {
+            return Err(Errno::ENOTCONN);
+        }
+        Ok(self.address(end.other()).cloned().unwrap_or(Address::Unnamed))
+    }
+
+    pub(super) fn listen(&mut self, _end: End, backlog: u32) -> Result<()> {
+        if self.kind == Kind::Datagram {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        match self.state {
+            State::Alone if self.sockets[0].address.is_some() => self.state = State::Listening,
+            State::Listening => {}
+            _ => return Err(Errno::EINVAL),
+        }
+        self.backlog.limit(backlog);
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, _end: End) -> Result<Arc<P::Mutex<Pair<P>>>> {
+        match (self.kind, self.state) {
+            (Kind::Datagram, _) => Err(Errno::EOPNOTSUPP),
+            (_, State::Listening) => self.backlog.pop().ok_or(Errno::EAGAIN),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// A call of connect: from now on it cannot listen.
+    pub(super) fn begin(&mut self, _end: End) -> Result<u64> {
+        match self.state {
+            State::Alone => self.state = State::Connecting,
+            State::Connected => return Err(Errno::EISCONN),
+            State::Connecting | State::Listening => return Err(Errno::EINVAL),
+        }
+        Ok(self.serial)
+    }
+
+    /// That call failed.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Alone;
+    }
+
+    /// That call succeeded, and whoever was connected to has this name.
+    pub(super) fn establish(&mut self, peer: Option<Address>) {
+        self.state = State::Connected;
+        self.sockets[1].address = peer;
+    }
+
+    /// Whether there is room for a connection.
+    pub(super) fn admits(&self) -> Result<()> {
+        let me = &self.sockets[0];
+        if self.state != State::Listening || !me.open || me.shut_read {
+            Err(Errno::ECONNREFUSED)
+        } else if self.backlog.is_full() {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A connection was made.
+    pub(super) fn admit(&mut self, client: u64, connection: Arc<P::Mutex<Pair<P>>>) -> Wakes {
+        self.backlog.push(client, connection);
+        Wakes::of(&self.sockets[0].watchers, key::SOCKET_IN)
+    }
+
+    /// Its listener is gone before anybody accepted it.
+    pub(super) fn orphan(&mut self) -> Wakes {
+        let wakes = self.release(End::Second);
+        self.sockets[0].error = Some(Errno::ECONNRESET);
+        wakes
+    }
+
     /// The socket at this end and its peer.
-    fn both(&mut self, end: End) -> (&mut Socket<P>, &mut Socket<P>) {
+    fn both(&mut self, end: End) -> (&mut Socket, &mut Socket) {
         let [first, second] = &mut self.sockets;
         match end {
             End::First => (first, second),
@@ -106,7 +225,7 @@ impl<P: Primitives> Pair<P> {
         }
     }
 
-    pub(super) fn receive(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn receive(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
         if buffer.is_empty() {
             return (Ok(0), Wakes::none());
         }
@@ -116,7 +235,10 @@ impl<P: Primitives> Pair<P> {
         }
     }
 
-    fn receive_stream(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    fn receive_stream(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
+        if self.state != State::Connected {
+            return (Err(Errno::EINVAL), Wakes::none());
+        }
         let config = self.config;
         let (me, peer) = self.both(end);
         let mut taken = 0;
@@ -147,7 +269,7 @@ impl<P: Primitives> Pair<P> {
         (result, wakes)
     }
 
-    fn receive_datagram(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
+    fn receive_datagram(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
         let config = self.config;
         let (me, peer) = self.both(end);
         // There is no end of the stream here: a socket that was shut has nothing to read.
@@ -160,14 +282,17 @@ impl<P: Primitives> Pair<P> {
         (Ok(count), peer.room(&config))
     }
 
-    pub(super) fn send(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    pub(super) fn send(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes) {
         match self.kind {
             Kind::Stream => self.send_stream(end, bytes),
             Kind::Datagram => self.send_datagram(end, bytes),
         }
     }
 
-    fn send_stream(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    fn send_stream(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes) {
+        if self.state != State::Connected {
+            return (Err(Errno::ENOTCONN), Wakes::none());
+        }
         let config = self.config;
         let (me, peer) = self.both(end);
         if me.shut_write {
@@ -191,7 +316,7 @@ impl<P: Primitives> Pair<P> {
         (Ok(sent), wakes)
     }
 
-    fn send_datagram(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes<P>) {
+    fn send_datagram(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes) {
         let config = self.config;
         let (me, peer) = self.both(end);
         if bytes.len() > config.datagram_message() {
@@ -221,15 +346,15 @@ impl<P: Primitives> Pair<P> {
         (Ok(bytes.len()), Wakes::of(&peer.watchers, key::SOCKET_IN))
     }
 
-    pub(super) fn shutdown(&mut self, end: End, how: HowToShut) -> (Result<()>, Wakes<P>) {
-        let kind = self.kind;
+    pub(super) fn shutdown(&mut self, end: End, how: HowToShut) -> (Result<()>, Wakes) {
+        let has_peer = self.kind == Kind::Stream && self.state == State::Connected;
         let (me, peer) = self.both(end);
         let read = matches!(how, HowToShut::Read | HowToShut::Both);
         let write = matches!(how, HowToShut::Write | HowToShut::Both);
         me.shut_read |= read;
         me.shut_write |= write;
         let mut wakes = Wakes::of(&me.watchers, key::ANYTHING);
-        if kind == Kind::Stream {
+        if has_peer {
             peer.shut_read |= write;
             peer.shut_write |= read;
             wakes = wakes.and(&peer.watchers, key::ANYTHING);
@@ -240,14 +365,10 @@ impl<P: Primitives> Pair<P> {
     pub(super) fn take_error(&mut self, end: End) -> Option<Errno> {
         self.both(end).0.error.take()
     }
-
-    pub(super) fn is_connected(&self, end: End) -> bool {
-        self.sockets[end.index()].connected
-    }
 }
 
-impl<P: Primitives> Object<P> for Pair<P> {
-    fn bits(&self, end: End) -> u32 {
+impl<P: Primitives> Object for Pair<P> {
+    fn bits(&mut self, end: End) -> u32 {
         let me = &self.sockets[end.index()];
         let mut bits = 0;
         if me.error.is_some() {
@@ -259,8 +380,14 @@ impl<P: Primitives> Object<P> for Pair<P> {
         if me.shut_read {
             bits |= mask::RDHUP | mask::IN | mask::RDNORM;
         }
-        if !me.received.is_empty() {
+        if !me.received.is_empty() || !self.backlog.is_empty() {
             bits |= mask::IN | mask::RDNORM;
+        }
+        if self.state == State::Listening {
+            return bits;
+        }
+        if self.state != State::Connected {
+            bits |= mask::HUP;
         }
         if me.writable(&self.config) {
             bits |= mask::OUT | mask::WRNORM | mask::WRBAND;
@@ -268,14 +395,24 @@ impl<P: Primitives> Object<P> for Pair<P> {
         bits
     }
 
-    fn watchers(&mut self, end: End) -> &mut Vec<Watch<P>> {
+    fn watchers(&mut self, end: End) -> &mut Vec<Watch> {
         &mut self.sockets[end.index()].watchers
     }
 
-    fn release(&mut self, end: End) -> Wakes<P> {
+    fn release(&mut self, end: End) -> Wakes {
         let (config, kind) = (self.config, self.kind);
+        let orphans = self.backlog.take();
+        let connected = self.state == State::Connected;
         let (me, peer) = self.both(end);
         me.open = false;
+        if !connected {
+            // These lost their listener: their clients are told.
+            return Wakes::none().then(orphans.into_iter().map(
+                |orphan: Arc<P::Mutex<Pair<P>>>| {
+                    move || change(orphan.as_ref(), |pair: &mut Pair<P>| ((), pair.orphan()))
+                },
+            ));
+        }
         let unread: usize = me.received.drain(..).map(|message| message.charge).sum();
         peer.under_way -= unread;
         match kind {
@@ -293,5 +430,9 @@ impl<P: Primitives> Object<P> for Pair<P> {
 
     fn buffered(&self, end: End) -> usize {
         self.sockets[end.index()].received.iter().map(|m| m.bytes.len() - m.read).sum()
+    }
+
+    fn is_named(&self, end: End) -> bool {
+        end == End::First && self.sockets[0].address.is_some()
     }
 }

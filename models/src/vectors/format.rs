@@ -23,9 +23,9 @@
 //! for an *operation* that is not known here. Those are kept by name ([`Op::Unknown`]), so that a
 //! report can count them.
 
-use netpoller::seam::{HowToShut, Kind};
+use super::op::{Op, mask, mask_words, op, words};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -39,12 +39,14 @@ pub struct Recording {
 }
 
 /// A recorded program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Its name.
     pub name: String,
     /// Whether numbers of bytes are those of one kernel's buffers.
     pub capacity_dependent: bool,
+    /// Whether the kernel has to come to rest before each wait.
+    pub asynchronous: bool,
     /// What it does, and what came back.
     pub steps: Vec<Step>,
 }
@@ -58,104 +60,6 @@ pub struct Step {
     pub returned: String,
     /// The events, if this is a wait.
     pub events: Vec<(String, u32)>,
-}
-
-/// What a step does. Strings are names of objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the fields are the operands, in the order of the system call
-pub enum Op {
-    Eventfd {
-        name: String,
-        count: u32,
-    },
-    Pipe {
-        read: String,
-        write: String,
-    },
-    SocketPair {
-        kind: Kind,
-        names: [String; 2],
-    },
-    RegularFile {
-        name: String,
-    },
-    EpollCreate {
-        name: String,
-    },
-    EpollAdd {
-        epoll: String,
-        name: String,
-        mask: u32,
-        label: String,
-    },
-    EpollModify {
-        epoll: String,
-        name: String,
-        mask: u32,
-        label: String,
-    },
-    EpollDelete {
-        epoll: String,
-        name: String,
-    },
-    EpollWait {
-        epoll: String,
-        most: usize,
-    },
-    Read {
-        name: String,
-        count: usize,
-    },
-    Write {
-        name: String,
-        count: usize,
-    },
-    Receive {
-        name: String,
-        count: usize,
-    },
-    Send {
-        name: String,
-        count: usize,
-    },
-    EventfdWrite {
-        name: String,
-        value: u64,
-    },
-    EventfdRead {
-        name: String,
-    },
-    /// Writes until there is no room.
-    Fill {
-        name: String,
-    },
-    /// Reads until there is nothing.
-    Drain {
-        name: String,
-    },
-    /// Reads until this much was read.
-    ReadTotal {
-        name: String,
-        count: usize,
-    },
-    Shutdown {
-        name: String,
-        how: HowToShut,
-    },
-    Close {
-        name: String,
-    },
-    Dup {
-        name: String,
-        copy: String,
-    },
-    /// Whether the second has the number that the first had.
-    SameNumber {
-        old: String,
-        new: String,
-    },
-    /// An operation, or a kind of object, that is not known here.
-    Unknown(String),
 }
 
 #[derive(Deserialize)]
@@ -176,28 +80,14 @@ struct ProgramText {
     name: String,
     #[serde(default)]
     capacity_dependent: bool,
-    #[serde(default, rename = "asynchronous")]
-    _asynchronous: bool,
+    #[serde(default)]
+    asynchronous: bool,
     #[serde(rename = "runs_agreeing")]
     _runs_agreeing: Option<String>,
     ops: Vec<Vec<Value>>,
     ret: Vec<Value>,
     expected: Vec<Vec<(String, String)>>,
 }
-
-const BITS: [(&str, u32); 8] = {
-    use crate::kernel::mask;
-    [
-        ("IN", mask::IN),
-        ("PRI", mask::PRI),
-        ("OUT", mask::OUT),
-        ("ERR", mask::ERR),
-        ("HUP", mask::HUP),
-        ("RDHUP", mask::RDHUP),
-        ("ONESHOT", mask::ONESHOT),
-        ("ET", mask::ET),
-    ]
-};
 
 /// Reads a file.
 ///
@@ -249,153 +139,43 @@ fn program(text: ProgramText) -> Result<Program, String> {
         steps.push(Step { op, returned, events });
     }
     match expected.count() {
-        0 => Ok(Program { name: text.name, capacity_dependent: text.capacity_dependent, steps }),
+        0 => Ok(Program {
+            name: text.name,
+            capacity_dependent: text.capacity_dependent,
+            asynchronous: text.asynchronous,
+            steps,
+        }),
         more => Err(format!("{more} more lists of events than waits")),
     }
 }
 
-/// The bits of `IN|OUT|ET`; `0` stands for none.
-fn mask(text: &str) -> Result<u32, String> {
-    text.split('|').filter(|name| *name != "0").try_fold(0, |mask, name| {
-        let bit = BITS.iter().find(|(known, _)| *known == name);
-        bit.map(|(_, bit)| mask | bit).ok_or_else(|| format!("no condition is named {name:?}"))
-    })
-}
-
-/// The operands of an operation.
-struct Words<'a> {
-    name: &'a str,
-    operands: &'a [Value],
-}
-
-impl Words<'_> {
-    fn bad(&self, what: impl std::fmt::Display) -> String {
-        format!("{}: {what}", self.name)
-    }
-
-    fn count(&self, least: usize, most: usize) -> Result<(), String> {
-        let count = self.operands.len();
-        if (least..=most).contains(&count) {
-            return Ok(());
-        }
-        let takes = if least == most { format!("{least}") } else { format!("{least} to {most}") };
-        Err(self.bad(format_args!("takes {takes} operands, has {count}")))
-    }
-
-    fn text(&self, place: usize) -> Result<String, String> {
-        let text = self.operands[place].as_str();
-        text.map(str::to_owned)
-            .ok_or_else(|| self.bad(format_args!("operand {} is no name", place + 1)))
-    }
-
-    fn number<N: TryFrom<u64>>(&self, place: usize) -> Result<N, String> {
-        let number = self.operands[place].as_u64().and_then(|number| N::try_from(number).ok());
-        number.ok_or_else(|| self.bad(format_args!("operand {} is no number in range", place + 1)))
-    }
-
-    /// Epoll, object, mask, label.
-    fn registration(&self) -> Result<(String, String, u32, String), String> {
-        self.count(3, 4)?;
-        let name = self.text(1)?;
-        let label = if self.operands.len() == 4 { self.text(3)? } else { name.clone() };
-        Ok((self.text(0)?, name, mask(&self.text(2)?).map_err(|e| self.bad(e))?, label))
-    }
-
-    /// An object and a number.
-    fn amount<N: TryFrom<u64>>(&self) -> Result<(String, N), String> {
-        self.count(2, 2)?;
-        Ok((self.text(0)?, self.number(1)?))
-    }
-
-    fn one(&self) -> Result<String, String> {
-        self.count(1, 1)?;
-        self.text(0)
-    }
-
-    fn two(&self) -> Result<[String; 2], String> {
-        self.count(2, 2)?;
-        Ok([self.text(0)?, self.text(1)?])
-    }
-
-    fn socket_pair(&self) -> Result<Op, String> {
-        self.count(3, 3)?;
-        let kind = match self.text(0)?.as_str() {
-            "stream" => Kind::Stream,
-            "dgram" => Kind::Datagram,
-            other => return Ok(Op::Unknown(format!("socketpair {other}"))),
+impl Program {
+    /// The program in the format that [`parse`] reads, as one of the `programs` of a file.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // A number is written as one, as the recordings do.
+        let returned = |step: &Step| match step.returned.parse::<u64>() {
+            Ok(number) => json!(number),
+            Err(_) => json!(step.returned),
         };
-        Ok(Op::SocketPair { kind, names: [self.text(1)?, self.text(2)?] })
-    }
-
-    fn shutdown(&self) -> Result<Op, String> {
-        let [name, how] = self.two()?;
-        let how = match how.as_str() {
-            "rd" => HowToShut::Read,
-            "wr" => HowToShut::Write,
-            "rdwr" => HowToShut::Both,
-            other => return Err(self.bad(format_args!("no direction is named {other:?}"))),
+        let events = |step: &Step| {
+            let events = step.events.iter();
+            events.map(|(label, bits)| json!([label, mask_words(*bits)])).collect::<Value>()
         };
-        Ok(Op::Shutdown { name, how })
+        let steps = &self.steps;
+        let waits = steps.iter().filter(|step| matches!(step.op, Op::EpollWait { .. }));
+        let mut text = json!({
+            "name": self.name,
+            "ops": steps.iter().map(|step| words(&step.op)).collect::<Value>(),
+            "ret": steps.iter().map(returned).collect::<Value>(),
+            "expected": waits.map(events).collect::<Value>(),
+        });
+        if self.asynchronous {
+            text["asynchronous"] = json!(true);
+        }
+        if self.capacity_dependent {
+            text["capacity_dependent"] = json!(true);
+        }
+        text.to_string()
     }
-
-    fn wait(&self) -> Result<Op, String> {
-        self.count(3, 3)?;
-        if self.number::<u64>(2)? != 0 {
-            return Err(self.bad("a recorded wait has the timeout 0"));
-        }
-        Ok(Op::EpollWait { epoll: self.text(0)?, most: self.number(1)? })
-    }
-}
-
-fn op(words: &[Value]) -> Result<Op, String> {
-    let (name, operands) = words.split_first().ok_or("an operation without a name")?;
-    let name = name.as_str().ok_or_else(|| format!("{name} is no name of an operation"))?;
-    let words = Words { name, operands };
-    Ok(match name {
-        "eventfd" => {
-            words.count(1, 2)?;
-            let count = if operands.len() == 2 { words.number(1)? } else { 0 };
-            Op::Eventfd { name: words.text(0)?, count }
-        }
-        "pipe" => {
-            let [read, write] = words.two()?;
-            Op::Pipe { read, write }
-        }
-        "socketpair" => words.socket_pair()?,
-        "file" => Op::RegularFile { name: words.one()? },
-        "epoll_create" => Op::EpollCreate { name: words.one()? },
-        "epoll_add" => {
-            let (epoll, name, mask, label) = words.registration()?;
-            Op::EpollAdd { epoll, name, mask, label }
-        }
-        "epoll_mod" => {
-            let (epoll, name, mask, label) = words.registration()?;
-            Op::EpollModify { epoll, name, mask, label }
-        }
-        "epoll_del" => {
-            let [epoll, name] = words.two()?;
-            Op::EpollDelete { epoll, name }
-        }
-        "epoll_wait" => words.wait()?,
-        "read" => words.amount().map(|(name, count)| Op::Read { name, count })?,
-        "write" => words.amount().map(|(name, count)| Op::Write { name, count })?,
-        "recv" => words.amount().map(|(name, count)| Op::Receive { name, count })?,
-        "send" => words.amount().map(|(name, count)| Op::Send { name, count })?,
-        "eventfd_write" => words.amount().map(|(name, value)| Op::EventfdWrite { name, value })?,
-        "read_u64" => Op::EventfdRead { name: words.one()? },
-        "write_until_EAGAIN" => Op::Fill { name: words.one()? },
-        "read_until_EAGAIN_or_EOF" => Op::Drain { name: words.one()? },
-        "read_total" => words.amount().map(|(name, count)| Op::ReadTotal { name, count })?,
-        "shutdown" => words.shutdown()?,
-        "close" => Op::Close { name: words.one()? },
-        "dup" => {
-            let [name, copy] = words.two()?;
-            Op::Dup { name, copy }
-        }
-        "same_fd_number" => {
-            let [old, new] = words.two()?;
-            Op::SameNumber { old, new }
-        }
-        other => Op::Unknown(other.to_owned()),
-    })
 }

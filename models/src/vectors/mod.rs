@@ -8,22 +8,27 @@
 //! differed and where, and which could not be run because of operations that nobody here knows.
 //! [`record`] makes a new program of what a host answers.
 //!
+//! Programs that need the kernel to come to rest say so. The simulated one is at rest after every
+//! call; a real one is given time before each wait, and more of it if that was not enough.
+//!
 //! # Out of scope
 //!
-//! Sockets that connect, timers, and whatever needs the kernel to settle: programs with such
+//! UDP, urgent data and the kinds of descriptors that are not simulated: programs with such
 //! operations are named in the report, with the operations that are missing.
 
 mod format;
 mod host;
+mod op;
 #[cfg(all(feature = "real-kernel", target_os = "linux"))]
 mod real;
 mod replay;
 
-pub use format::{Op, Program, Recording, Step, parse};
+pub use format::{Program, Recording, Step, parse};
 pub use host::Host;
+pub use op::{Op, SocketKind};
 #[cfg(all(feature = "real-kernel", target_os = "linux"))]
 pub use real::RealKernel;
-pub use replay::{Difference, Report, Skipped, record, replay};
+pub use replay::{Difference, Report, Skipped, record, replay, replay_one};
 
 /// The recordings that come with this crate: name and contents.
 pub const RECORDINGS: [(&str, &str); 2] = [

@@ -2,10 +2,14 @@
 //!
 //! A program ends at its first difference: what follows would differ because of it.
 
-use super::{Host, Op, Program, Recording, Step};
+use super::{Host, Op, Program, Recording, SocketKind, Step};
 use crate::kernel::{Control, Errno};
+use netpoller::seam::{Address, Kind};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What became of the programs of one file on one host. Every program is in `equal`, in
 /// `different` or in `skipped`.
@@ -97,24 +101,53 @@ pub fn replay<H: Host>(recording: &Recording, mut host: impl FnMut() -> H) -> Re
             report.skipped.push(Skipped { program: program.name.clone(), unknown });
             continue;
         }
-        let mut run = Run { host: host(), numbers: BTreeMap::new(), labels: Vec::new() };
-        match run.program(program, &mut report.waits) {
-            None => report.equal += 1,
-            Some(difference) => report.different.push(difference),
+        match replay_one(program, &mut host) {
+            Ok(waits) => {
+                report.equal += 1;
+                report.waits += waits;
+            }
+            Err(difference) => report.different.push(*difference),
         }
     }
     report
 }
 
+/// Runs one program, of known operations; where it needs the kernel to come to rest, again with
+/// more patience if there was a difference. How many waits it made.
+///
+/// # Errors
+///
+/// The first difference of the last run.
+pub fn replay_one<H: Host>(
+    program: &Program,
+    mut host: impl FnMut() -> H,
+) -> Result<usize, Box<Difference>> {
+    let attempts = if program.asynchronous { H::ATTEMPTS } else { 1 };
+    let mut attempt = 0;
+    loop {
+        let mut waits = 0;
+        match Run::new(host(), attempt).program(program, &mut waits) {
+            None => return Ok(waits),
+            Some(difference) if attempt + 1 == attempts => return Err(Box::new(difference)),
+            Some(_) => attempt += 1,
+        }
+    }
+}
+
 /// Runs operations on a host and writes down what it answers, as a program to be replayed
 /// elsewhere. None of them may be unknown.
 pub fn record<H: Host>(name: &str, ops: Vec<Op>, host: H) -> Program {
-    let mut run = Run { host, numbers: BTreeMap::new(), labels: Vec::new() };
+    let mut run = Run::new(host, 0);
     let steps = ops.into_iter().map(|op| {
         let (returned, events) = run.answer(&op);
         Step { op, returned, events }
     });
-    Program { name: name.to_owned(), capacity_dependent: false, steps: steps.collect() }
+    Program {
+        name: name.to_owned(),
+        capacity_dependent: false,
+        asynchronous: false,
+        steps: steps.collect(),
+    }
 }
 
 fn unknown(program: &Program) -> BTreeMap<String, usize> {
@@ -132,6 +165,10 @@ struct Run<H> {
     host: H,
     /// What a name stands for, closed or not.
     numbers: BTreeMap<String, i32>,
+    /// The addresses that were given to names, which they keep when they are closed.
+    addresses: BTreeMap<String, Address>,
+    /// How patient it is.
+    attempt: usize,
     /// The label that is meant by a number in the kernel.
     labels: Vec<String>,
 }
@@ -143,8 +180,17 @@ type Answer = (String, Vec<(String, u32)>);
 const CHUNK: usize = 4096;
 
 impl<H: Host> Run<H> {
+    fn new(host: H, attempt: usize) -> Run<H> {
+        let (numbers, addresses) = (BTreeMap::new(), BTreeMap::new());
+        Run { host, numbers, addresses, attempt, labels: Vec::new() }
+    }
+
     fn program(&mut self, program: &Program, waits: &mut usize) -> Option<Difference> {
         for (place, step) in program.steps.iter().enumerate() {
+            let waits_now = matches!(step.op, Op::EpollWait { .. });
+            if program.asynchronous && waits_now {
+                self.host.settle(self.attempt);
+            }
             let answer = self.step(&step.op).unwrap_or_else(|error| (error.name(), Vec::new()));
             if !equal(step, &answer, program.capacity_dependent) {
                 let shown = |(word, events): &Answer| format!("{word} {}", show(events));
@@ -156,7 +202,7 @@ impl<H: Host> Run<H> {
                     got: shown(&answer),
                 });
             }
-            *waits += usize::from(matches!(step.op, Op::EpollWait { .. }));
+            *waits += usize::from(waits_now);
         }
         None
     }
@@ -236,8 +282,102 @@ impl<H: Host> Run<H> {
                 Ok((if same { "same" } else { "different" }.to_owned(), Vec::new()))
             }
             Op::Shutdown { name, how } => self.host.shutdown(self.number(name), *how).map(done),
+            _ => self.connection(op),
+        }
+    }
+
+    /// Sockets that are made one by one, FIFOs, timers.
+    fn connection(&mut self, op: &Op) -> Result<Answer, Errno> {
+        let number = match op {
+            Op::Socket { kind, name } => {
+                let (family, kind) = family(*kind);
+                (name, self.host.socket(&family, kind)?)
+            }
+            Op::Accept { listener, name } => (name, self.host.accept(self.number(listener))?),
+            Op::Open { name, fifo, write } => (name, self.host.open_fifo(Path::new(fifo), *write)?),
+            Op::Timer { name } => (name, self.host.timer()?),
+            _ => return self.change(op),
+        };
+        Ok(self.named(number.0, number.1))
+    }
+
+    /// What makes no new number.
+    fn change(&mut self, op: &Op) -> Result<Answer, Errno> {
+        match op {
+            Op::Bind { name } => {
+                let number = self.number(name);
+                // A socket that is bound already has the family of its address.
+                let any = match self.host.local_address(number)? {
+                    Address::Inet(_) => loopback(),
+                    Address::Unix(_) | Address::Unnamed => Address::Unnamed,
+                };
+                self.host.bind(number, &any)?;
+                let address = self.host.local_address(number)?;
+                self.addresses.insert(name.clone(), address);
+                Ok(done(()))
+            }
+            Op::Listen { name, backlog } => self.host.listen(self.number(name), *backlog).map(done),
+            Op::Connect { name, to } => {
+                let address = match to {
+                    Some(to) => self.address(to),
+                    None => self.closed_port()?,
+                };
+                self.host.connect(self.number(name), &address).map(done)
+            }
+            Op::TcpPair { names } => self.tcp_pair(names).map(done),
+            Op::TakeError { name } => {
+                let error = self.host.take_error(self.number(name))?;
+                Ok((error.map_or_else(|| "0".to_owned(), Errno::name), Vec::new()))
+            }
+            Op::SetBuffer { name, send, size } => {
+                self.host.set_buffer(self.number(name), *send, *size)?;
+                // Linux says twice what was asked for: the bookkeeping counts too.
+                Ok(((size * 2).to_string(), Vec::new()))
+            }
+            Op::MakeFifo { name } => self.host.make_fifo(Path::new(name)).map(done),
+            Op::TimerSet { name, millis } => {
+                let after = Duration::from_millis(*millis);
+                self.host.set_timer(self.number(name), after)?;
+                Ok(("0".to_owned(), Vec::new()))
+            }
+            Op::Sleep { millis } => {
+                self.host.sleep(Duration::from_millis(*millis));
+                Ok(done(()))
+            }
             _ => self.transfer(op).map(|count| (count.to_string(), Vec::new())),
         }
+    }
+
+    /// The address of a name; of one that has none, one that nobody has.
+    fn address(&self, name: &str) -> Address {
+        let nobody = || Address::Unix(PathBuf::from("\0nobody"));
+        self.addresses.get(name).cloned().unwrap_or_else(nobody)
+    }
+
+    /// An address where somebody was.
+    fn closed_port(&mut self) -> Result<Address, Errno> {
+        let number = self.host.socket(&loopback(), Kind::Stream)?;
+        self.host.bind(number, &loopback())?;
+        let address = self.host.local_address(number)?;
+        self.host.close(number)?;
+        Ok(address)
+    }
+
+    fn tcp_pair(&mut self, [client, server]: &[String; 2]) -> Result<(), Errno> {
+        let listener = self.host.socket(&loopback(), Kind::Stream)?;
+        self.host.bind(listener, &loopback())?;
+        self.host.listen(listener, 1)?;
+        let address = self.host.local_address(listener)?;
+        let connecting = self.host.socket(&loopback(), Kind::Stream)?;
+        match self.host.connect(connecting, &address) {
+            Ok(()) | Err(Errno::EINPROGRESS) => {}
+            Err(error) => return Err(error),
+        }
+        self.host.settle(self.attempt);
+        let accepted = self.host.accept(listener)?;
+        self.named(client, connecting);
+        self.named(server, accepted);
+        self.host.close(listener)
     }
 
     /// What moves bytes and returns how many.
@@ -255,6 +395,22 @@ impl<H: Host> Run<H> {
             }
             Op::Send { name, count } => {
                 self.host.send(self.number(name), &bytes(*count)).map(count_of)
+            }
+            Op::SendTo { name, to, count } => {
+                let (number, to) = (self.number(name), self.address(to));
+                self.host.send_to(number, &to, &bytes(*count)).map(count_of)
+            }
+            Op::FillSettled { name } => {
+                let (number, chunk) = (self.number(name), bytes(CHUNK));
+                let mut sum = 0;
+                loop {
+                    let more = all(|| self.host.write(number, &chunk), |_, _| true)?;
+                    if more == 0 {
+                        return Ok(sum);
+                    }
+                    sum += more;
+                    self.host.settle(self.attempt);
+                }
             }
             Op::EventfdWrite { name, value } => {
                 self.host.write(self.number(name), &value.to_ne_bytes()).map(count_of)
@@ -287,6 +443,19 @@ impl<H: Host> Run<H> {
             }
             other => unreachable!("{other:?} moves no bytes, or is unknown and was skipped"),
         }
+    }
+}
+
+/// A port of the kernel's choice.
+fn loopback() -> Address {
+    Address::Inet((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+fn family(kind: SocketKind) -> (Address, Kind) {
+    match kind {
+        SocketKind::Tcp => (loopback(), Kind::Stream),
+        SocketKind::UnixStream => (Address::Unnamed, Kind::Stream),
+        SocketKind::UnixDatagram => (Address::Unnamed, Kind::Datagram),
     }
 }
 
@@ -324,6 +493,7 @@ fn equal(step: &Step, (word, events): &Answer, capacity_dependent: bool) -> bool
     let moves_bytes = matches!(
         step.op,
         Op::Fill { .. }
+            | Op::FillSettled { .. }
             | Op::Drain { .. }
             | Op::Write { .. }
             | Op::Read { .. }
