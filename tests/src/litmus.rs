@@ -224,7 +224,8 @@ struct Crew {
 
 impl Crew {
     fn new(count: usize, linux: &Linux) -> Crew {
-        let numbers: Arc<Vec<AtomicI32>> = Arc::new((0..count).map(|_| AtomicI32::new(0)).collect());
+        let numbers: Arc<Vec<AtomicI32>> =
+            Arc::new((0..count).map(|_| AtomicI32::new(0)).collect());
         let gate = Arc::new(AtomicU64::new(0));
         let (ended, results) = channel();
         let (mut tasks, mut handles) = (Vec::new(), Vec::new());

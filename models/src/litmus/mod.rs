@@ -23,7 +23,7 @@ mod recorded;
 mod table;
 
 #[cfg(feature = "shuttle")]
-pub use model::{Allowed, allowed, allowed_by};
+pub use model::{Allowed, allowed, allowed_by, allowed_within};
 pub use programs::catalogue;
 pub use recorded::{RECORDED, Recorded, Seen};
 pub use table::Row;

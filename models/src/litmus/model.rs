@@ -69,11 +69,22 @@ pub fn allowed(program: &Program<SimKernel<Explore>>) -> Allowed {
 /// All outcomes of a program on the simulated kernel with this freedom.
 #[must_use]
 pub fn allowed_by(program: &Program<SimKernel<Explore>>, freedom: Freedom) -> Allowed {
+    allowed_within(program, freedom, &Limits::default())
+}
+
+/// The outcomes of a program on the simulated kernel with this freedom that are found within these
+/// limits.
+#[must_use]
+pub fn allowed_within(
+    program: &Program<SimKernel<Explore>>,
+    freedom: Freedom,
+    limits: &Limits,
+) -> Allowed {
     let config = Config { edges_during_harvest: true, freedom, ..Config::small() };
     // Outside of what the engine interleaves: an outcome follows from what the threads saw.
     let outcomes = Arc::new(Mutex::new(BTreeSet::new()));
     let (set_up, all) = (program.round, outcomes.clone());
-    let run = Explore::run(move || plan(&SimKernel::new(config), set_up, &all), &Limits::default());
+    let run = Explore::run(move || plan(&SimKernel::new(config), set_up, &all), limits);
     let outcomes = core::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
     Allowed { outcomes, run }
 }

@@ -1,7 +1,7 @@
 //! What a harvest shows of a change that is under way: of the state of an object, and of the set.
 
-use super::{CROWD, EDGE, STOP, X, Y, add, eventfd_in, look, raise, take, told, until_stop, wait};
 use super::{ALL, LEVEL, with_x_and_stop};
+use super::{CROWD, EDGE, STOP, X, Y, add, eventfd_in, look, raise, take, told, until_stop, wait};
 use crate::kernel::{Control, mask};
 use crate::litmus::{Calls, Round};
 use netpoller::seam::{Arc, Atomic, Ordering};
