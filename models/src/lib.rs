@@ -6,6 +6,7 @@
 pub mod behaviour;
 pub mod engine;
 pub mod kernel;
+pub mod litmus;
 pub mod mutants;
 pub mod oracle;
 pub mod scenario;

@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 pub mod counting;
+pub mod litmus;
 pub mod sys;
 
 use std::env;

@@ -81,6 +81,94 @@ pub fn epoll_add(epoll: impl AsFd, fd: impl AsFd, data: u64) -> io::Result<()> {
     checked(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) }).map(drop)
 }
 
+/// An event queue.
+///
+/// # Errors
+///
+/// Those of epoll_create1(2).
+pub fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: epoll_create1 takes an integer and touches no memory of ours.
+    let number = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    // SAFETY: epoll_create1 succeeded, so this is a new number and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// epoll_ctl(2) on bare numbers, with this mask and label.
+///
+/// # Errors
+///
+/// Those of epoll_ctl(2).
+pub fn epoll_control(
+    epoll: RawFd,
+    operation: libc::c_int,
+    number: RawFd,
+    mask: u32,
+    data: u64,
+) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: mask, u64: data };
+    // SAFETY: `event` outlives the call, which only reads it.
+    checked(unsafe { libc::epoll_ctl(epoll, operation, number, &mut event) }).map(drop)
+}
+
+/// epoll_wait(2) on a bare number: how many of `events` were filled.
+///
+/// # Errors
+///
+/// Those of epoll_wait(2).
+pub fn epoll_wait(
+    epoll: RawFd,
+    events: &mut [libc::epoll_event],
+    timeout: libc::c_int,
+) -> io::Result<usize> {
+    let room = libc::c_int::try_from(events.len()).map_err(io::Error::other)?;
+    // SAFETY: pointer and room are those of one exclusive borrow, which outlives the call.
+    let count = checked(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, timeout) })?;
+    usize::try_from(count).map_err(io::Error::other)
+}
+
+/// The ends of a pipe: to read from, to write to.
+///
+/// # Errors
+///
+/// Those of pipe2(2).
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut numbers = [0; 2];
+    // SAFETY: `numbers` has room for the two that pipe2 writes.
+    checked(unsafe { libc::pipe2(numbers.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
+    // SAFETY: pipe2 succeeded, so these are new numbers and nobody else has them.
+    let [read, write] = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+    Ok((read, write))
+}
+
+/// read(2) on a bare number.
+///
+/// # Errors
+///
+/// Those of read(2).
+pub fn read(number: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one exclusive borrow, which outlives the call.
+    let count = unsafe { libc::read(number, buffer.as_mut_ptr().cast(), buffer.len()) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// write(2) on a bare number.
+///
+/// # Errors
+///
+/// Those of write(2).
+pub fn write(number: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one borrow, which write only reads.
+    let count = unsafe { libc::write(number, bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// The number by which the kernel knows the calling thread.
+#[must_use]
+pub fn thread_number() -> libc::pid_t {
+    // SAFETY: gettid takes nothing, touches no memory of ours and cannot fail.
+    unsafe { libc::gettid() }
+}
+
 /// Lowers or raises how many numbers this process may use: all of them are below `limit`.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ pub(crate) enum Op {
     Note,
     /// A step of the state machine, decoded: for the story only.
     Step,
+    /// A thread was found asleep.
+    Asleep,
 }
 
 /// The name of an object: who made it, and how many that thread had made before.

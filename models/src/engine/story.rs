@@ -95,6 +95,7 @@ fn verb(op: Op) -> &'static str {
         Op::Choose => "choose",
         Op::Note => "note",
         Op::Step => "  =",
+        Op::Asleep => "await sleep of",
     }
 }
 
@@ -130,7 +131,7 @@ fn row(record: &Record, event: &Event) -> Row {
         Op::Choose => format!("{seen} of {first}"),
         Op::Note => format!("{} = {seen}", done.label),
         Op::Step => step(done),
-        Op::Lock | Op::Unlock | Op::Park | Op::Unpark => String::new(),
+        Op::Lock | Op::Unlock | Op::Park | Op::Unpark | Op::Asleep => String::new(),
     };
     let thread = record.tracks.get(event.thread).map_or("outside", |track| track.name);
     Row { thread, operation: verb(done.op), object: name(record, done.object), values }

@@ -1,6 +1,9 @@
-//! What can be chosen about a simulated kernel: how much fits, and how finely it interleaves.
+//! What can be chosen about a simulated kernel: how much fits, how finely it interleaves, and how
+//! free it is.
 
-/// The capacities and the grain of a simulated kernel.
+use super::Freedom;
+
+/// The capacities, the grain and the freedom of a simulated kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// How many pages a pipe holds.
@@ -30,6 +33,8 @@ pub struct Config {
     /// shows a later change of one object and not yet an earlier one, by the same thread, of
     /// another.
     pub edges_during_harvest: bool,
+    /// What the kernel may do beyond what Linux was seen to do.
+    pub freedom: Freedom,
 }
 
 /// What a message counts for.
@@ -58,6 +63,7 @@ impl Config {
             accounting: Accounting::Memory,
             numbers: 1024,
             edges_during_harvest: true,
+            freedom: Freedom::NONE,
         }
     }
 
@@ -75,6 +81,7 @@ impl Config {
             accounting: Accounting::Bytes,
             numbers: 64,
             edges_during_harvest: false,
+            freedom: Freedom::NONE,
         }
     }
 

@@ -18,8 +18,8 @@
 //!
 //! # A harvest
 //!
-//! takes the list, and asks each item in turn, *now*, what holds (the edge that queued it may
-//! be older or newer news). What does not match the mask is dropped and counts for nothing.
+//! ([`Harvest`]) takes the list, and asks each item in turn, *now*, what holds (the edge that
+//! queued it may be older or newer news). What does not match the mask is dropped and counts for nothing.
 //! A level-triggered item goes back to the end of the list. What is left over stays in front,
 //! news that came in meanwhile follow it. A batch is not a snapshot.
 //!
@@ -31,15 +31,24 @@
 //! falls together with the kernel's own wake cannot be told from it and is used up: a thread
 //! that waits here must not be woken through its parker for other reasons at the same time.
 //!
+//! # Free mode
+//!
+//! Where [`Freedom`] is granted, some of this is chosen: see there. A signal ends a sleep in three
+//! steps: the thread lies down as always, gets up without having parked, and harvests once more,
+//! so events win against the signal. If it was woken in between, it takes that token too.
+//!
 //! # Out of scope
 //!
-//! `EPOLLEXCLUSIVE`, signals, and the depth limit of nested event queues beyond Linux's own.
+//! `EPOLLEXCLUSIVE`, signals that a program sends, and the depth limit of nested event queues beyond Linux's own.
 
+use super::config::Config;
 use super::description::{Description, File, Wakes, Watch, Watcher, key, mask};
 use super::digest::digest;
 use super::errno::{Errno, Result};
+use super::freedom::Freedom;
+use super::harvest::{Harvest, Look};
 use netpoller::seam::{Arc, Mutex, Parker, Primitives};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// What tells one registration of a queue from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +76,8 @@ const NESTING: usize = 4;
 pub(super) struct Epoll<P: Primitives> {
     serial: u64,
     edges_during_harvest: bool,
+    /// What was granted; what is left of it is in the state.
+    freedom: Freedom,
     whole: P::Mutex<()>,
     state: P::Mutex<State<P>>,
 }
@@ -79,6 +90,8 @@ struct State<P: Primitives> {
     pending: Vec<Key>,
     waiters: Vec<Waiter<P>>,
     woken: Vec<u32>,
+    /// What is left of the freedoms with a budget.
+    freedom: Freedom,
     /// The event queues that this one is registered in.
     watchers: Vec<Watch>,
 }
@@ -107,6 +120,10 @@ pub(super) struct Sleeper<P: Primitives> {
     place: Option<u32>,
     /// Whether a token that was not the kernel's ended a sleep.
     foreign: bool,
+    /// Whether a signal is pending, or comes while it sleeps.
+    signal: bool,
+    /// Whether it was woken while it was up already: the token is still to be taken.
+    owed: bool,
 }
 
 impl<P: Primitives> State<P> {
@@ -117,39 +134,85 @@ impl<P: Primitives> State<P> {
         }
         let waiters: Vec<u32> = self.waiters.iter().map(|waiter| waiter.place).collect();
         let lists = (&self.ready, self.scanning, &self.pending);
-        digest(&(items, lists, waiters, &self.woken, &self.watchers))
+        digest(&(items, lists, waiters, &self.woken, self.freedom, &self.watchers))
     }
 
-    /// The last one that lay down.
+    /// Takes one down from the list of those who sleep: the last one that lay down.
     fn pop_waiter(&mut self) -> Option<P::Parker> {
-        let waiter = self.waiters.pop()?;
+        let top = self.waiters.len().checked_sub(1)?;
+        let deep = if self.freedom.any_waiter && top > 0 { P::choose(top + 1) } else { 0 };
+        let waiter = self.waiters.remove(top - deep);
         self.woken.push(waiter.place);
         self.woken.sort_unstable();
         Some(waiter.parker)
     }
 
+    /// Whom to wake, because there is something to harvest.
+    fn pop_waiters(&mut self) -> Vec<P::Parker> {
+        let mut parkers = Vec::from_iter(self.pop_waiter());
+        let more = !parkers.is_empty() && !self.waiters.is_empty() && self.freedom.extra_wakes > 0;
+        if more && P::choose(2) == 1 {
+            self.freedom.extra_wakes -= 1;
+            parkers.extend(self.pop_waiter());
+        }
+        parkers
+    }
+
     /// There is news of an item: it is queued, once, and somebody is woken.
     fn queue(&mut self, key: Key) -> Stir<P> {
+        self.put(key);
+        self.stir()
+    }
+
+    fn put(&mut self, key: Key) {
         let list = if self.scanning { &mut self.pending } else { &mut self.ready };
         if !list.contains(&key) {
             list.push(key);
         }
-        Stir { parker: self.pop_waiter(), outer: Wakes::of(&self.watchers, key::EPOLL_IN) }
+        self.forget_the_order();
+    }
+
+    /// Where the order is free, lists that differ in it alone are the same.
+    fn forget_the_order(&mut self) {
+        if self.freedom.any_order {
+            self.ready.sort_unstable();
+            self.pending.sort_unstable();
+        }
+    }
+
+    fn stir(&mut self) -> Stir<P> {
+        Stir { parkers: self.pop_waiters(), outer: Wakes::of(&self.watchers, key::EPOLL_IN) }
+    }
+
+    /// Edges that nobody has caused, as far as they are granted; whether there were any.
+    fn stray_edges(&mut self) -> bool {
+        let mut any = false;
+        while self.freedom.extra_edges > 0 {
+            let queued = |key| self.ready.contains(key) || self.pending.contains(key);
+            let idle = self.items.iter().filter(|(key, item)| item.enabled && !queued(key));
+            let idle: Vec<Key> = idle.map(|(key, _)| *key).collect();
+            let chosen = if idle.is_empty() { 0 } else { P::choose(idle.len() + 1) };
+            let Some(key) = chosen.checked_sub(1).map(|place| idle[place]) else { break };
+            self.freedom.extra_edges -= 1;
+            self.put(key);
+            any = true;
+        }
+        any
     }
 
     fn begin(&mut self) -> Harvest<P> {
+        self.stray_edges();
         self.scanning = true;
-        let mut left = VecDeque::with_capacity(self.ready.len());
-        for key in self.ready.drain(..) {
+        let looks = self.ready.drain(..).map(|key| {
             let item = &self.items[&key];
             let description = item.description.clone();
-            left.push_back(Look { key, mask: item.mask, data: item.data, description });
-        }
-        Harvest { left, again: Vec::new(), spent: Vec::new(), reports: Vec::new() }
+            Look { key, mask: item.mask, data: item.data, description }
+        });
+        Harvest::of(looks.collect(), self.freedom)
     }
 
     /// Puts back what the harvest did not take; says whom else to wake.
-    fn finish(&mut self, harvest: &mut Harvest<P>) -> Option<P::Parker> {
+    fn finish(&mut self, harvest: &mut Harvest<P>) -> Vec<P::Parker> {
         self.scanning = false;
         for key in harvest.spent.drain(..) {
             if let Some(item) = self.items.get_mut(&key) {
@@ -164,7 +227,15 @@ impl<P: Primitives> State<P> {
             }
         }
         self.ready.append(&mut harvest.again);
-        if self.ready.is_empty() { None } else { self.pop_waiter() }
+        self.forget_the_order();
+        if self.ready.is_empty() { Vec::new() } else { self.pop_waiters() }
+    }
+
+    /// Whether a signal comes while somebody sleeps, or would.
+    fn interrupts(&mut self) -> bool {
+        let comes = self.freedom.interruptions > 0 && P::choose(2) == 1;
+        self.freedom.interruptions -= u8::from(comes);
+        comes
     }
 
     fn forget(&mut self, key: Key) -> Option<Item<P>> {
@@ -176,77 +247,30 @@ impl<P: Primitives> State<P> {
 /// Whom to wake after the lock is released.
 #[must_use]
 struct Stir<P: Primitives> {
-    parker: Option<P::Parker>,
+    parkers: Vec<P::Parker>,
     outer: Wakes,
 }
 
 impl<P: Primitives> Stir<P> {
     const fn nobody() -> Stir<P> {
-        Stir { parker: None, outer: Wakes::none() }
+        Stir { parkers: Vec::new(), outer: Wakes::none() }
     }
 
     fn go(self) {
-        if let Some(parker) = self.parker {
-            parker.unpark();
-        }
+        unpark(self.parkers);
         self.outer.deliver();
     }
 }
 
-/// A harvest under way.
-struct Harvest<P: Primitives> {
-    left: VecDeque<Look<P>>,
-    again: Vec<Key>,
-    spent: Vec<Key>,
-    reports: Vec<Report>,
-}
-
-/// What a harvest needs of an item; the set does not change under it.
-struct Look<P: Primitives> {
-    key: Key,
-    mask: u32,
-    data: u64,
-    description: Arc<Description<P>>,
-}
-
-impl<P: Primitives> Look<P> {
-    fn bits(&self) -> u32 {
-        self.description.poll() & self.mask
-    }
-}
-
-impl<P: Primitives> Harvest<P> {
-    fn run(&mut self, most: usize) {
-        while self.reports.len() < most {
-            let Some(look) = self.left.pop_front() else { break };
-            let bits = look.bits();
-            if bits == 0 {
-                continue;
-            }
-            self.reports.push(Report { data: look.data, bits });
-            if look.mask & mask::ONESHOT != 0 {
-                self.spent.push(look.key);
-            } else if look.mask & mask::ET == 0 {
-                self.again.push(look.key);
-            }
-        }
-    }
-
-    /// Whether there is anything to report; what is stale in front of it is dropped.
-    fn probe(&mut self) -> bool {
-        while let Some(look) = self.left.front() {
-            if look.bits() != 0 {
-                return true;
-            }
-            self.left.pop_front();
-        }
-        false
+fn unpark<K: Parker>(parkers: Vec<K>) {
+    for parker in parkers {
+        parker.unpark();
     }
 }
 
 impl<P: Primitives> Sleeper<P> {
-    pub(super) fn new() -> Sleeper<P> {
-        Sleeper { parker: P::parker(), place: None, foreign: false }
+    fn new() -> Sleeper<P> {
+        Sleeper { parker: P::parker(), place: None, foreign: false, signal: false, owed: false }
     }
 
     fn lie_down(&mut self, state: &mut State<P>) {
@@ -255,27 +279,38 @@ impl<P: Primitives> Sleeper<P> {
         let place = (0..).find(|place| !taken(*place)).expect("a free place among all numbers");
         state.waiters.push(Waiter { place, parker: self.parker.clone() });
         self.place = Some(place);
+        self.signal = state.interrupts();
     }
 
     fn get_up(&mut self, state: &mut State<P>) {
         let Some(place) = self.place.take() else { return };
         let count = state.woken.len();
         state.woken.retain(|woken| *woken != place);
-        if state.woken.len() == count {
-            self.foreign = true;
+        let woken = state.woken.len() < count;
+        if !woken {
             state.waiters.retain(|waiter| waiter.place != place);
+        }
+        // One whom a signal has roused did not park.
+        self.owed = woken && self.signal;
+        self.foreign |= !woken && !self.signal;
+    }
+
+    /// Sleeps if it lay down, until it is woken or a signal comes.
+    fn sleep(&self) {
+        if self.place.is_some() && !self.signal {
+            self.parker.park();
         }
     }
 
-    /// Sleeps if it lay down.
-    pub(super) fn sleep(&self) {
-        if self.place.is_some() {
+    /// Takes the token that was meant for it; it is on its way.
+    fn take_what_is_owed(&mut self) {
+        if std::mem::take(&mut self.owed) {
             self.parker.park();
         }
     }
 
     /// The wait is over: gives back what was not meant for it.
-    pub(super) fn leave(self) {
+    fn leave(self) {
         if self.foreign {
             self.parker.unpark();
         }
@@ -283,7 +318,8 @@ impl<P: Primitives> Sleeper<P> {
 }
 
 impl<P: Primitives> Epoll<P> {
-    pub(super) fn create(serial: u64, edges_during_harvest: bool) -> Arc<Epoll<P>> {
+    pub(super) fn create(serial: u64, config: &Config) -> Arc<Epoll<P>> {
+        let &Config { edges_during_harvest, freedom, .. } = config;
         let state = State {
             items: BTreeMap::new(),
             ready: Vec::new(),
@@ -291,11 +327,13 @@ impl<P: Primitives> Epoll<P> {
             pending: Vec::new(),
             waiters: Vec::new(),
             woken: Vec::new(),
+            freedom,
             watchers: Vec::new(),
         };
         Arc::new(Epoll {
             serial,
             edges_during_harvest,
+            freedom,
             whole: Mutex::new((), |()| Some(0)),
             state: Mutex::new(state, |state| Some(state.digest())),
         })
@@ -310,10 +348,12 @@ impl<P: Primitives> Epoll<P> {
     pub(super) fn edge(&self, item: Key, key: u32) {
         let stir = {
             let mut state = self.state.lock();
+            let stray = state.stray_edges();
             match state.items.get(&item) {
                 Some(found) if found.enabled && (key == 0 || key & found.mask != 0) => {
                     state.queue(item)
                 }
+                _ if stray => state.stir(),
                 _ => Stir::nobody(),
             }
         };
@@ -381,8 +421,43 @@ impl<P: Primitives> Epoll<P> {
         self.state.lock().forget(key);
     }
 
+    /// Waits for up to `most` events, for as long as it takes.
+    pub(super) fn wait(&self, most: usize) -> Result<Vec<Report>> {
+        let mut sleeper = Sleeper::new();
+        let result = loop {
+            let reports = self.harvest(most, Some(&mut sleeper));
+            sleeper.take_what_is_owed();
+            if !reports.is_empty() {
+                break Ok(reports);
+            }
+            // A signal that came while it slept; it has looked once more since.
+            if sleeper.signal && sleeper.place.is_none() {
+                break Err(Errno::EINTR);
+            }
+            sleeper.sleep();
+        };
+        sleeper.leave();
+        result
+    }
+
+    /// Harvests up to `most` events without waiting for any.
+    pub(super) fn harvest_at_once(&self, most: usize) -> Vec<Report> {
+        if self.freedom.empty_while_scanned {
+            let scanning = self.state.lock().scanning;
+            if scanning && P::choose(2) == 1 {
+                return Vec::new();
+            }
+        }
+        self.harvest(most, None)
+    }
+
+    /// Whether a signal ends a wait that has found nothing so far and has a timeout.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.freedom.interruptions > 0 && self.state.lock().interrupts()
+    }
+
     /// Harvests up to `most` events. A `sleeper` lies down if there was nothing, without a gap
-    /// in which an edge could be missed.
+    /// in which an edge could be missed, and unless a signal has come.
     pub(super) fn harvest(&self, most: usize, mut sleeper: Option<&mut Sleeper<P>>) -> Vec<Report> {
         let _whole = self.exclude();
         let mut state = self.state.lock();
@@ -401,13 +476,12 @@ impl<P: Primitives> Epoll<P> {
         if let Some(sleeper) = sleeper
             && harvest.reports.is_empty()
             && state.ready.is_empty()
+            && !sleeper.signal
         {
             sleeper.lie_down(&mut state);
         }
         drop(state);
-        if let Some(parker) = woken {
-            parker.unpark();
-        }
+        unpark(woken);
         harvest.reports
     }
 
@@ -426,9 +500,7 @@ impl<P: Primitives> Epoll<P> {
         };
         let woken = state.finish(&mut harvest);
         drop(state);
-        if let Some(parker) = woken {
-            parker.unpark();
-        }
+        unpark(woken);
         if any { mask::IN | mask::RDNORM } else { 0 }
     }
 

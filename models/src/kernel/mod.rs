@@ -13,6 +13,8 @@
 //! | `description` | open file descriptions; state change first, wake second |
 //! | `event`, `pipe`, `unix` | the objects |
 //! | `epoll` | the event queue: mask computed at the harvest, edges are wakes, last waiter first |
+//! | `harvest` | what a wait takes from it |
+//! | `freedom` | what a kernel may do beyond what Linux was seen to do |
 //! | `raw` | system calls by number, for recorded programs |
 //! | `seam` | the same for the poller under test |
 //! | `stub` | a kernel that has nothing but a break, and orders nothing |
@@ -32,7 +34,8 @@
 //! # Deterministic
 //!
 //! One thread sees exactly what Linux shows it. With several threads the engine's choices are
-//! the only ones: no extra edges, no signals, batches as large as asked for.
+//! the only ones: no extra edges, no signals, batches as large as asked for. A [`Freedom`] in the
+//! [`Config`] takes that back, bit by bit.
 //!
 //! # Out of scope
 //!
@@ -48,6 +51,8 @@ mod digest;
 mod epoll;
 mod errno;
 mod event;
+mod freedom;
+mod harvest;
 mod names;
 mod pipe;
 mod raw;
@@ -62,6 +67,7 @@ pub use config::{Accounting, Config};
 pub use description::mask;
 pub use epoll::{Key, Report};
 pub use errno::Errno;
+pub use freedom::Freedom;
 pub use raw::{Control, Raw};
 pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};

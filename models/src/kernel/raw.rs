@@ -5,7 +5,7 @@
 
 use super::SimKernel;
 use super::description::{Description, End, File};
-use super::epoll::{Epoll, Key, Report, Sleeper};
+use super::epoll::{Epoll, Key, Report};
 use super::errno::{Errno, Result};
 use super::event::Eventfd;
 use super::names::{Bound, NOBODY};
@@ -260,8 +260,8 @@ impl<P: Primitives> SimKernel<P> {
     }
 
     pub(super) fn open_epoll(&self) -> Result<Opened<P>> {
-        let edges = self.core.config.edges_during_harvest;
-        self.core.table.lock().open(|serial| File::Epoll(Epoll::create(serial, edges)))
+        let config = &self.core.config;
+        self.core.table.lock().open(|serial| File::Epoll(Epoll::create(serial, config)))
     }
 
     pub(super) fn wait_for(
@@ -274,29 +274,24 @@ impl<P: Primitives> SimKernel<P> {
             return Err(Errno::EINVAL);
         }
         match timeout {
-            Timeout::Zero => Ok(epoll.harvest(most, None)),
+            Timeout::Zero => Ok(epoll.harvest_at_once(most)),
             Timeout::After(delay) => {
                 let deadline: Instant = self.now().saturating_add(delay);
                 loop {
                     let reports = epoll.harvest(most, None);
+                    if !reports.is_empty() {
+                        return Ok(reports);
+                    }
+                    if epoll.is_interrupted() {
+                        return Err(Errno::EINTR);
+                    }
                     // What is due before the deadline may be what is waited for.
-                    if !reports.is_empty() || !self.advance_to_next_before(deadline) {
+                    if !self.advance_to_next_before(deadline) {
                         return Ok(reports);
                     }
                 }
             }
-            Timeout::Never => {
-                let mut sleeper = Sleeper::new();
-                let reports = loop {
-                    let reports = epoll.harvest(most, Some(&mut sleeper));
-                    if !reports.is_empty() {
-                        break reports;
-                    }
-                    sleeper.sleep();
-                };
-                sleeper.leave();
-                Ok(reports)
-            }
+            Timeout::Never => epoll.wait(most),
         }
     }
 }

@@ -35,6 +35,15 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Explore;
 
+impl Explore {
+    /// Comes back when a thread of the plan, counted from 0, is parked and nobody has woken it:
+    /// what a debugger can see from outside, and a program cannot. If that never happens, it is a
+    /// deadlock.
+    pub fn await_sleep(thread: usize) {
+        primitives::await_sleep(thread + record::SETUP + 1);
+    }
+}
+
 impl Primitives for Explore {
     type AtomicU32 = primitives::Word<u32>;
     type AtomicU64 = primitives::Word<u64>;

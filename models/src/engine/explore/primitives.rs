@@ -304,6 +304,13 @@ fn unpark(place: usize, epoch: u64) {
     state::observe(Done::new(Op::Unpark, Object::thread(place)));
 }
 
+/// Comes back when the thread at this place is parked and nobody has made its token available.
+pub(super) fn await_sleep(place: usize) {
+    let object = Object::thread(place);
+    perform(Op::Asleep, object, Needs::Asleep(place));
+    state::observe(Done::new(Op::Asleep, object));
+}
+
 impl seam::Parker for Token {
     fn park(&self) {
         let object = Object::thread(self.0.place);

@@ -51,6 +51,8 @@ pub(super) enum Needs {
     Lock(usize),
     /// The token of the thread's own parker must be there.
     Token,
+    /// The thread at this place must be parked, with no token there.
+    Asleep(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,6 +307,11 @@ impl Run {
                 Status::Declared(Needs::Nothing) => true,
                 Status::Declared(Needs::Lock(lock)) => self.locks[lock].is_none(),
                 Status::Declared(Needs::Token) => thread.token,
+                Status::Declared(Needs::Asleep(other)) => {
+                    self.threads.get(other).is_some_and(|other| {
+                        other.status == Status::Declared(Needs::Token) && !other.token
+                    })
+                }
                 Status::Fresh | Status::Running | Status::Ended => false,
             };
             if on_offer {

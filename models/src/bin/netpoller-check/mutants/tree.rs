@@ -117,6 +117,10 @@ impl Tree {
         let targets: BTreeSet<_> = tests.iter().map(|t| (&t.package, &t.target)).collect();
         for (package, target) in targets {
             let mut arguments = vec!["test", "--no-run", "--package", package];
+            if package == "netpoller-models" {
+                // What its tests of the simulated kernel explore with; the command has it too.
+                arguments.extend(["--features", "cli"]);
+            }
             match target.as_str() {
                 "lib" => arguments.push("--lib"),
                 target => arguments.extend(["--test", target]),
