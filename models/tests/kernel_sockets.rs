@@ -79,7 +79,7 @@ fn begun(kernel: &Sim, address: &Address) -> SimFd<Os> {
 fn connected(kernel: &Sim) -> (SimFd<Os>, SimFd<Os>, SimFd<Os>) {
     let l = listener(kernel, &loopback(80), 5);
     let c = begun(kernel, &loopback(80));
-    let s = kernel.accept(&l).unwrap();
+    let s = kernel.accept(&l).unwrap().0;
     (l, c, s)
 }
 
@@ -99,7 +99,7 @@ fn a_tcp_connection_is_under_way_and_then_an_edge_at_both_ends() {
         assert_eq!((at_client.reports(), at_listener.reports()), (vec![OUT], vec![IN]));
         assert!(kernel.take_error(&c).unwrap().is_none());
 
-        let s = kernel.accept(&l).unwrap();
+        let s = kernel.accept(&l).unwrap().0;
         assert_eq!(kernel.peer_address(&c).unwrap(), address);
         assert_eq!(kernel.local_address(&s).unwrap(), address);
         assert_eq!(kernel.peer_address(&s).unwrap(), kernel.local_address(&c).unwrap());
@@ -142,11 +142,11 @@ fn a_full_backlog_leaves_tcp_pending_and_is_eagain_for_unix() {
         assert_eq!(at_second.reports(), NOTHING);
         assert_eq!(code(kernel.connect(&second, &loopback(80))), Some(114), "EALREADY");
         assert!(kernel.peer_address(&first).is_ok());
-        let _s = kernel.accept(&l).unwrap();
+        let _s = kernel.accept(&l).unwrap().0;
         assert_eq!(at_second.reports(), NOTHING, "the SYN is not sent again before its time");
         kernel.advance_to(Instant::from_nanos(1_000_000_000));
         assert_eq!(at_second.reports(), [OUT]);
-        let _t = kernel.accept(&l).unwrap();
+        let _t = kernel.accept(&l).unwrap().0;
 
         let l = listener(&kernel, &path("/l"), 0);
         let [first, second] = [0; 2].map(|_| kernel.socket(&path("/l"), Kind::Stream).unwrap());
@@ -155,7 +155,7 @@ fn a_full_backlog_leaves_tcp_pending_and_is_eagain_for_unix() {
         kernel.connect(&first, &path("/l")).expect("a Unix socket connects at once");
         let full = kernel.connect(&second, &path("/l")).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::WouldBlock);
-        let _s = kernel.accept(&l).unwrap();
+        let _s = kernel.accept(&l).unwrap().0;
         kernel.connect(&second, &path("/l")).unwrap();
         assert_eq!(at_second.reports(), NOTHING, "connecting is no edge");
     }
@@ -204,7 +204,7 @@ fn a_tcp_peer_that_closes_does_not_hang_up_until_something_is_sent_to_it() {
         let (_l, c, s) = connected(&kernel);
         let at_client = watch(&kernel, &c);
         assert_eq!(at_client.reports(), [OUT]);
-        kernel.close(s).unwrap();
+        kernel.close(&s).unwrap();
         assert_eq!(at_client.reports(), [all(&[IN, OUT, Bits::RDHUP])]);
         assert_eq!(kernel.read(&c, &mut [0]).unwrap(), 0);
         assert_eq!(kernel.write(&c, b"x").unwrap(), 1, "it is not known yet that nobody reads");
@@ -222,7 +222,7 @@ fn a_tcp_peer_that_closes_with_unread_data_resets() {
         assert_eq!(at_client.reports(), [OUT]);
         kernel.write(&s, b"y").unwrap();
         kernel.write(&c, b"x").unwrap();
-        kernel.close(s).unwrap();
+        kernel.close(&s).unwrap();
         assert_eq!(at_client.reports(), [over()]);
         assert_eq!(kernel.read(&c, &mut [0]).unwrap(), 1, "what arrived before is still there");
         let error = kernel.read(&c, &mut [0]).unwrap_err();
@@ -273,7 +273,7 @@ fn an_accept_without_a_free_number_leaves_the_connection_where_it_is() {
     let file = kernel.regular_file().unwrap();
     assert_eq!(kernel.accept(&l).unwrap_err().raw_os_error(), Some(24), "EMFILE");
     drop(file);
-    let s = kernel.accept(&l).expect("the connection still waits");
+    let s = kernel.accept(&l).expect("the connection still waits").0;
     assert_eq!(s.number(), 5);
     drop(s);
     assert_eq!(kernel.accept(&l).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -286,11 +286,11 @@ fn a_registration_outlives_the_number_of_a_listener_that_was_duplicated() {
         let l = listener(&kernel, &loopback(80), 5);
         let at_listener = watch(&kernel, &l);
         let copy = kernel.dup(&l).unwrap();
-        kernel.close(l).unwrap();
+        kernel.close(&l).unwrap();
         let _c = begun(&kernel, &loopback(80));
         assert_eq!(at_listener.reports(), [IN]);
         kernel.accept(&copy).unwrap();
-        kernel.close(copy).unwrap();
+        kernel.close(&copy).unwrap();
         let refused = begun(&kernel, &loopback(80));
         assert!(kernel.take_error(&refused).unwrap().is_some(), "the last number is closed");
     }
@@ -340,7 +340,7 @@ fn connecting_in_two_threads_makes_two_connections() {
         })
         .collect();
     let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-    let servers = [kernel.accept(&l).unwrap(), kernel.accept(&l).unwrap()];
+    let servers = [kernel.accept(&l).unwrap().0, kernel.accept(&l).unwrap().0];
     for client in &clients {
         let name = kernel.local_address(client).unwrap();
         let mine = servers.iter().filter(|s| kernel.peer_address(s).unwrap() == name).count();

@@ -12,6 +12,7 @@
 //! | [`info`] | the info word: closing, expired deadlines, event error, for lock-free reading |
 //! | [`events`] | which directions an event of the kernel concerns |
 //! | [`time`] | deadlines: when one expires, when the queue of timers is touched |
+//! | [`fd`] | the lock of a descriptor: users, the right of a direction, closing |
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
 
@@ -22,6 +23,7 @@
 extern crate std;
 
 pub mod events;
+pub mod fd;
 pub mod info;
 pub mod machine;
 pub mod slot;

@@ -204,6 +204,18 @@ pub(super) fn send<P: Primitives>(
     result.map(|()| bytes.len())
 }
 
+/// Looks at the next message and leaves it there.
+pub(super) fn peek<P: Primitives>(
+    receiver: &P::Mutex<Datagram<P>>,
+    buffer: &mut [u8],
+) -> Result<usize> {
+    let me = receiver.lock();
+    let message = me.received.front().ok_or(Errno::EAGAIN)?;
+    let count = message.bytes.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&message.bytes[..count]);
+    Ok(count)
+}
+
 /// Receives one message; what does not fit is cut off.
 pub(super) fn receive<P: Primitives>(
     receiver: &P::Mutex<Datagram<P>>,

@@ -20,8 +20,9 @@
 //! # Out of scope
 //!
 //! References held by system calls that are under way: a description ends when its last number
-//! is closed, even if another thread is inside a call on it. Through the seam that cannot
-//! happen, because a number is closed by its owner, by value.
+//! is closed, even if another thread is inside a call on it. Through the seam that must not
+//! happen: whoever closes a number knows that nobody uses it, and a call that begins after the
+//! close panics.
 
 use super::datagram::{self, Datagram};
 use super::epoll::{Epoll, Key};
@@ -31,6 +32,7 @@ use super::pipe::Pipe;
 use super::tcp::Tcp;
 use super::time::Timer;
 use super::unix::Pair;
+use core::sync::atomic::AtomicBool;
 use netpoller::seam::{Address, Arc, HowToShut, Mutex, Primitives};
 use std::hash::{Hash, Hasher};
 use std::sync::Weak;
@@ -218,6 +220,10 @@ pub(super) struct Description<P: Primitives> {
     /// Its name: descriptions are numbered as they are made.
     pub(super) serial: u64,
     pub(super) file: File<P>,
+    /// Whether its calls are meant to return `EAGAIN` instead of blocking. Here they always do:
+    /// a call that blocks is not simulated. No step of the program: it is settled before a
+    /// description is shared.
+    pub(super) nonblocking: AtomicBool,
 }
 
 /// What a description is of.
@@ -235,6 +241,12 @@ pub(super) enum File<P: Primitives> {
 }
 
 impl<P: Primitives> Description<P> {
+    pub(super) fn new(serial: u64, file: File<P>) -> Description<P> {
+        // A regular file is opened by others, who know nothing of pollers.
+        let nonblocking = AtomicBool::new(!matches!(file, File::Regular));
+        Description { serial, file, nonblocking }
+    }
+
     /// Locks the object; `None` for what is not one in this sense.
     fn with<R>(&self, look: impl FnOnce(&mut dyn Object, End) -> R) -> Option<R> {
         match &self.file {
@@ -372,6 +384,16 @@ impl<P: Primitives> Description<P> {
         matches!(self.file, File::Socket(..) | File::Datagram(_) | File::Tcp(..))
     }
 
+    /// Reads from a socket and leaves there what was read.
+    pub(super) fn peek_bytes(&self, buffer: &mut [u8]) -> Result<usize> {
+        match &self.file {
+            File::Socket(pair, end) => pair.lock().peek(*end, buffer),
+            File::Tcp(tcp, end) => tcp.lock().peek(*end, buffer),
+            File::Datagram(socket) => datagram::peek::<P>(socket, buffer),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
     pub(super) fn shutdown(&self, how: HowToShut) -> Result<()> {
         match &self.file {
             File::Socket(pair, end) => {
@@ -381,6 +403,20 @@ impl<P: Primitives> Description<P> {
                 change(socket.as_ref(), |socket: &mut Datagram<P>| (Ok(()), socket.shutdown(how)))
             }
             File::Tcp(tcp, end) => change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.shutdown(*end, how)),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    /// The setting of a TCP socket that sends small segments at once; `set`: changes it first.
+    pub(super) fn nodelay(&self, set: Option<bool>) -> Result<bool> {
+        match &self.file {
+            File::Tcp(tcp, end) => {
+                let mut tcp = tcp.lock();
+                let setting = tcp.nodelay(*end);
+                *setting = set.unwrap_or(*setting);
+                Ok(*setting)
+            }
+            _ if self.is_socket() => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSOCK),
         }
     }

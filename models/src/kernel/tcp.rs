@@ -76,6 +76,7 @@ struct Side {
     error: Option<Errno>,
     /// Whether it is to be told when there is room.
     blocked: bool,
+    nodelay: bool,
     /// What was sent to it, arrived or not.
     incoming: VecDeque<u8>,
     address: Option<Address>,
@@ -94,6 +95,7 @@ impl Side {
             end_arrived: false,
             error: None,
             blocked: false,
+            nodelay: false,
             incoming: VecDeque::new(),
             address: None,
             watchers: Vec::new(),
@@ -109,6 +111,7 @@ impl Side {
             self.end_to_send,
             self.end_arrived,
             self.blocked,
+            self.nodelay,
         ];
         let rest = (&self.incoming, &self.address, &self.watchers);
         digest(&(self.state, flags, self.error, rest))
@@ -240,6 +243,23 @@ impl<P: Primitives> Tcp<P> {
         }
         let wakes = wakes.also(self.room(end.other())).also(self.end(end.other()));
         (Ok(count), wakes)
+    }
+
+    /// Reads and leaves there what was read. Only an error that was pending is taken.
+    pub(super) fn peek(&mut self, end: End, buffer: &mut [u8]) -> Result<usize> {
+        let count = buffer.len().min(self.arrived(end));
+        if count == 0 && !buffer.is_empty() {
+            return self.receive_nothing(end);
+        }
+        for (place, byte) in buffer[..count].iter_mut().zip(&self.ends[end.index()].incoming) {
+            *place = *byte;
+        }
+        Ok(count)
+    }
+
+    /// Whether small segments are sent at once: a setting, which changes nothing here.
+    pub(super) fn nodelay(&mut self, end: End) -> &mut bool {
+        &mut self.ends[end.index()].nodelay
     }
 
     fn receive_nothing(&mut self, end: End) -> Result<usize> {

@@ -12,6 +12,7 @@
 //! | [`reopen`] | waiters, events and closes of an incarnation that is over |
 //! | [`deadline`] | deadlines that move and expire while someone waits |
 //! | [`breaks`] | breaks against pollers, blocking and not |
+//! | [`fd_lock`] | users of a number, turns of a direction, and a close |
 //! | [`traffic`] | bytes through the simulated kernel, end to end |
 //!
 //! The first four drive the poller through stale and fresh handles on a kernel that does nothing
@@ -23,6 +24,7 @@ pub mod bench;
 pub mod breaks;
 pub mod consume;
 pub mod deadline;
+pub mod fd_lock;
 pub mod park;
 pub mod reopen;
 pub mod retract;
@@ -66,7 +68,7 @@ impl core::fmt::Debug for Scenario {
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     let families = [park::ALL, retract::ALL, consume::ALL, reopen::ALL, deadline::ALL];
-    families.into_iter().chain([breaks::ALL, traffic::ALL]).flatten()
+    families.into_iter().chain([breaks::ALL, fd_lock::ALL, traffic::ALL]).flatten()
 }
 
 /// The scenario of this name.

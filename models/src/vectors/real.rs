@@ -69,7 +69,7 @@ impl RealKernel {
 
     fn keep(&mut self, fd: impl Into<Descriptor>) -> i32 {
         let fd = fd.into();
-        let number = fd.as_fd().as_raw_fd();
+        let number = fd.as_raw_fd();
         self.open.insert(number, fd);
         number
     }
@@ -177,7 +177,7 @@ impl Host for RealKernel {
     }
 
     fn write(&mut self, number: i32, bytes: &[u8]) -> Result<usize, Errno> {
-        unistd::write(self.get(number)?, bytes).map_err(errno)
+        from_seam(Epoll.write(self.get(number)?, bytes))
     }
 
     fn receive(&mut self, number: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
@@ -225,7 +225,7 @@ impl Host for RealKernel {
     }
 
     fn accept(&mut self, number: i32) -> Result<i32, Errno> {
-        let fd = from_seam(Epoll.accept(self.get(number)?))?;
+        let (fd, _peer) = from_seam(Epoll.accept(self.get(number)?))?;
         Ok(self.keep(fd))
     }
 
@@ -247,12 +247,15 @@ impl Host for RealKernel {
     }
 
     fn set_buffer(&mut self, number: i32, send: bool, size: usize) -> Result<(), Errno> {
-        let fd = self.get(number)?;
-        if send {
-            setsockopt(fd, sockopt::SndBuf, &size).map_err(errno)
+        // A descriptor of the poller lends its number to nobody; so it is taken back for a moment.
+        let fd = OwnedFd::from(self.open.remove(&number).ok_or(Errno::EBADF)?);
+        let set = if send {
+            setsockopt(&fd, sockopt::SndBuf, &size).map_err(errno)
         } else {
-            setsockopt(fd, sockopt::RcvBuf, &size).map_err(errno)
-        }
+            setsockopt(&fd, sockopt::RcvBuf, &size).map_err(errno)
+        };
+        self.keep(fd);
+        set
     }
 
     fn make_fifo(&mut self, path: &Path) -> Result<(), Errno> {
