@@ -170,7 +170,7 @@ impl<S: System> Source<S> {
     ///
     /// # Errors
     ///
-    /// [`Reason::Closed`]; and when a poller that sleeps too long cannot be broken.
+    /// [`Reason::Closed`]; [`Reason::NotPollable`] in blocking mode; and when a poller that sleeps too long cannot be broken.
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.change_deadline([true, true], deadline)
     }
@@ -197,14 +197,15 @@ impl<S: System> Source<S> {
     ///
     /// # Errors
     ///
-    /// [`Reason::Closed`] when the descriptor is gone.
+    /// [`Reason::Closed`] when the descriptor is gone; [`Reason::NotPollable`] in blocking mode.
     pub fn deadline(&self, mode: Mode) -> io::Result<Option<Instant>> {
-        Ok(self.incarnation().deadline(mode).map_err(Reason::from)?)
+        let incarnation = self.entry().ok_or(Reason::NotPollable)?;
+        Ok(incarnation.deadline(mode).map_err(Reason::from)?)
     }
 
     fn change_deadline(&self, concerned: [bool; 2], deadline: Option<Instant>) -> io::Result<()> {
         let poller = self.poller();
-        let incarnation = self.incarnation();
+        let incarnation = self.entry().ok_or(Reason::NotPollable)?;
         let done = incarnation.set_deadline(&poller.shared.timers, concerned, deadline);
         let Consequences { wakers, break_poller } = done.map_err(Reason::from)?;
         let broken = if break_poller { poller.wake() } else { Ok(()) }; // NP-TIME-12
