@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 pub mod counting;
+pub mod driven;
 pub mod litmus;
 pub mod sys;
 
