@@ -257,9 +257,11 @@ pub fn refuse_system_call(number: libc::c_long, error: libc::c_int) -> io::Resul
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
-/// The allocator of the system, which counts for each thread how often it allocates.
+/// The allocator of the system, which counts for each thread how often it allocates, and how many
+/// bytes it holds.
 #[derive(Debug)]
 pub struct CountingAllocator;
 
@@ -269,32 +271,46 @@ pub fn allocations() -> u64 {
     ALLOCATIONS.with(Cell::get)
 }
 
-fn count_allocation() {
+/// How many bytes this thread has allocated so far, less what it has given back.
+#[must_use]
+pub fn allocated_bytes() -> i64 {
+    BYTES.with(Cell::get)
+}
+
+fn count_allocation(bytes: usize) {
     ALLOCATIONS.with(|count| count.set(count.get() + 1));
+    count_bytes(bytes, 0);
+}
+
+/// A block can be no larger than `isize::MAX`, so neither number is cut off.
+fn count_bytes(more: usize, less: usize) {
+    BYTES.with(|bytes| bytes.set(bytes.get() + more as i64 - less as i64));
 }
 
 // SAFETY: every call is passed on to the allocator of the system as it came; the counter is a
 // plain number in thread-local memory that needs no allocation and no destructor.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count_allocation();
+        count_allocation(layout.size());
         // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count_allocation();
+        count_allocation(layout.size());
         // SAFETY: as in `alloc`.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count_allocation();
+        count_allocation(size);
+        count_bytes(0, layout.size());
         // SAFETY: the caller keeps the contract of `realloc`; the block is the system's.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count_bytes(0, layout.size());
         // SAFETY: the caller keeps the contract of `dealloc`; the block is the system's.
         unsafe { System.dealloc(block, layout) }
     }
