@@ -26,7 +26,7 @@ use super::SimKernel;
 use super::datagram::{self, Datagram};
 use super::description::{Description, End, File, change};
 use super::errno::{Errno, Result};
-use super::names::{Bound, is_abstract};
+use super::names::{Bound, Names, is_abstract};
 use super::table::Opened;
 use super::tcp::{Admission, Tcp};
 use super::time::Alarm;
@@ -69,17 +69,14 @@ impl<P: Primitives> SimKernel<P> {
             File::Socket(pair, End::First) if !inet => {
                 let mut socket = pair.lock();
                 if socket.address(End::First).is_some() {
-                    // The path is made first, and what is there already found then.
-                    let taken = names.find(address).is_some();
-                    return Err(if taken { Errno::EADDRINUSE } else { Errno::EINVAL });
+                    return bound_already(&names, address);
                 }
                 socket.set_address(names.take(address, owner, Bound::Unix(pair.clone()))?);
             }
             File::Datagram(socket) if !inet => {
                 let mut datagram = socket.lock();
                 if datagram.address().is_some() {
-                    let taken = names.find(address).is_some();
-                    return Err(if taken { Errno::EADDRINUSE } else { Errno::EINVAL });
+                    return bound_already(&names, address);
                 }
                 let bound = Bound::Datagram(socket.clone());
                 datagram.set_address(names.take(address, owner, bound)?);
@@ -118,7 +115,7 @@ impl<P: Primitives> SimKernel<P> {
             File::Socket(pair, end) if !inet => self.connect_unix(pair, *end, address),
             File::Datagram(socket) if !inet => match self.find_unix(address)? {
                 Bound::Datagram(to) => datagram::connect::<P>(socket, &to),
-                other => Err(refusal(&other)),
+                other => Err(refusal(&other, address)),
             },
             File::Tcp(..) | File::Socket(..) | File::Datagram(_) => Err(Errno::EINVAL),
             _ => Err(Errno::ENOTSOCK),
@@ -132,10 +129,17 @@ impl<P: Primitives> SimKernel<P> {
         address: &Address,
         bytes: &[u8],
     ) -> Result<usize> {
-        let File::Datagram(socket) = &description.file else { return Err(Errno::EISCONN) };
+        let socket = match &description.file {
+            File::Datagram(socket) => socket,
+            File::Socket(pair, end) if pair.lock().peer(*end).is_err() => {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            File::Socket(..) | File::Tcp(..) => return Err(Errno::EISCONN),
+            _ => return Err(Errno::ENOTSOCK),
+        };
         let to = self.find_unix(address).and_then(|bound| match bound {
             Bound::Datagram(to) => Ok(to),
-            other => Err(refusal(&other)),
+            other => Err(refusal(&other, address)),
         });
         datagram::send::<P>(socket, Some(to), bytes)
     }
@@ -172,8 +176,7 @@ impl<P: Primitives> SimKernel<P> {
     ) -> Result<()> {
         let listener = match self.find_unix(address)? {
             Bound::Unix(listener) => listener,
-            Bound::Datagram(_) => return Err(Errno::EPROTOTYPE),
-            other => return Err(refusal(&other)),
+            other => return Err(refusal(&other, address)),
         };
         // What is wrong with the listener is said before what is wrong with the client.
         let begun = client.lock().begin(end);
@@ -247,11 +250,24 @@ impl<P: Primitives> SimKernel<P> {
     }
 }
 
+/// The answer to a Unix socket that has a name and is to have another one.
+fn bound_already<P: Primitives>(names: &Names<P>, address: &Address) -> Result<()> {
+    match address {
+        // Any name will do, and it has one.
+        Address::Unnamed => Ok(()),
+        // The path is made first, and what is there already found then.
+        _ if names.find(address).is_some() => Err(Errno::EADDRINUSE),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// What is not a socket of the right kind, or not there any more.
-fn refusal<P: Primitives>(found: &Bound<P>) -> Errno {
-    match found {
-        Bound::Unix(_) | Bound::Datagram(_) | Bound::Tcp(_) => Errno::EPROTOTYPE,
-        Bound::Fifo(_) | Bound::Gone => Errno::ECONNREFUSED,
+fn refusal<P: Primitives>(found: &Bound<P>, address: &Address) -> Errno {
+    match (found, address) {
+        // Streams and datagrams have different abstract names.
+        (_, Address::Unix(path)) if is_abstract(path) => Errno::ECONNREFUSED,
+        (Bound::Unix(_) | Bound::Datagram(_) | Bound::Tcp(_), _) => Errno::EPROTOTYPE,
+        (Bound::Fifo(_) | Bound::Gone, _) => Errno::ECONNREFUSED,
     }
 }
 

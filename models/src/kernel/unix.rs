@@ -295,7 +295,8 @@ impl<P: Primitives> Pair<P> {
         }
         let config = self.config;
         let (me, peer) = self.both(end);
-        if me.shut_write {
+        // A socket that was shut before it was connected did not tell its peer.
+        if me.shut_write || peer.shut_read {
             return (Err(Errno::EPIPE), Wakes::none());
         }
         let mut sent = 0;
