@@ -277,8 +277,10 @@ pub(super) fn connect<P: Primitives>(
     let (old, wakes) = {
         let mut me = socket.lock();
         let old = me.peer.replace((name, to.clone()));
-        // A socket that had a receiver does not wait for it any more, which is an edge.
-        let wakes = if old.is_some() { me.room() } else { Wakes::none() };
+        // A socket that had a receiver does not wait for it any more, which is an edge, with
+        // room or without.
+        let watchers: &[Watch] = if old.is_some() { &me.watchers } else { &[] };
+        let wakes = Wakes::of(watchers, key::SOCKET_OUT);
         (old, wakes)
     };
     wakes.deliver();
