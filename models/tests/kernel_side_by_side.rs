@@ -52,8 +52,8 @@ fn random_programs_give_the_same_on_the_real_kernel_and_the_simulated_one() {
         }
     }
     println!("{events} events; operations that succeeded: {done:?}");
-    assert!(events > 20_000, "the programs have too little in them: {events} events");
-    for (what, least) in [("Connect", 500), ("Accept", 500), ("SendTo", 500), ("Dup", 500)] {
+    assert!(events > 15_000, "the programs have too little in them: {events} events");
+    for (what, least) in [("Connect", 1000), ("Accept", 400), ("SendTo", 1000), ("Dup", 1000)] {
         assert!(done[what] > least, "too few of {what}: {done:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! What can be chosen about a simulated kernel: how much fits, and how finely it interleaves.
 
+use super::faults::Faults;
+
 /// The capacities and the grain of a simulated kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
@@ -30,6 +32,8 @@ pub struct Config {
     /// shows a later change of one object and not yet an earlier one, by the same thread, of
     /// another.
     pub edges_during_harvest: bool,
+    /// What goes wrong, and when.
+    pub faults: Faults,
 }
 
 /// What a message counts for.
@@ -58,6 +62,7 @@ impl Config {
             accounting: Accounting::Memory,
             numbers: 1024,
             edges_during_harvest: true,
+            faults: Faults::NONE,
         }
     }
 
@@ -75,6 +80,7 @@ impl Config {
             accounting: Accounting::Bytes,
             numbers: 64,
             edges_during_harvest: false,
+            faults: Faults::NONE,
         }
     }
 

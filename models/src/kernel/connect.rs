@@ -39,6 +39,7 @@ const RETRANSMISSION: u64 = 1_000_000_000;
 
 impl<P: Primitives> SimKernel<P> {
     pub(super) fn open_socket(&self, address: &Address, kind: Kind) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let config = &self.core.config;
         let mut table = self.core.table.lock();
         match (address, kind) {
@@ -145,8 +146,9 @@ impl<P: Primitives> SimKernel<P> {
     }
 
     pub(super) fn accept_from(&self, description: &Description<P>) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let place = self.core.table.lock().reserve()?;
-        let accepted = match &description.file {
+        let accepted: Result<File<P>> = match &description.file {
             File::Tcp(tcp, end) => {
                 tcp.lock().accept(*end).map(|accepted| File::Tcp(accepted, End::Second))
             }
@@ -156,6 +158,21 @@ impl<P: Primitives> SimKernel<P> {
             File::Datagram(_) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSOCK),
         };
+        let accepted = accepted.and_then(|file| {
+            if !self.is_aborted() {
+                return Ok(file);
+            }
+            match file {
+                File::Tcp(lost, _) => {
+                    change(lost.as_ref(), |tcp: &mut Tcp<P>| ((), tcp.orphan()));
+                }
+                File::Socket(lost, _) => {
+                    change(lost.as_ref(), |pair: &mut Pair<P>| ((), pair.orphan()));
+                }
+                _ => {}
+            }
+            Err(Errno::ECONNABORTED)
+        });
         self.core.table.lock().fill(place, accepted)
     }
 

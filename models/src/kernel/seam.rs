@@ -238,14 +238,16 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.description.read(buffer)?)
+        let most = self.read_limit(buffer.len());
+        Ok(fd.description.read(&mut buffer[..most])?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
-        Ok(fd.description.write(bytes)?)
+        Ok(fd.description.write(&bytes[..self.write_limit(bytes.len())])?)
     }
 
     fn dup(&self, fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+        self.may_have_number()?;
         let number = self.core.table.lock().dup(&fd.description)?;
         Ok(SimFd::new(self, (number, fd.description.clone())))
     }
@@ -272,6 +274,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     ) -> std::result::Result<SetChange, RegisterFault> {
         let epoll = queue.epoll.description.epoll();
         let added = epoll
+            .and_then(|epoll| self.may_add().map(|()| epoll))
             .and_then(|epoll| epoll.add(fd.number, &fd.description, BOTH_DIRECTIONS, token.bits()));
         match added {
             Ok(()) => Ok(SetChange::InForce),

@@ -21,6 +21,7 @@ pub fn program(seed: u64) -> Vec<Op> {
         dice,
         names: Vec::new(),
         closed: Vec::new(),
+        listeners: Vec::new(),
         lost: false,
         labels: 0,
         ops: Vec::new(),
@@ -72,6 +73,8 @@ struct Author {
     dice: Dice,
     names: Vec<(String, Sort)>,
     closed: Vec<String>,
+    /// What was told to listen, and was not closed by its name.
+    listeners: Vec<String>,
     /// Whether a number was closed whose name had lost it: nobody knows what is open since.
     lost: bool,
     labels: usize,
@@ -111,6 +114,7 @@ impl Author {
         if self.dice.below(3) > 0 {
             self.ops.push(Op::Bind { name: name.clone() });
             if sort == Sort::Lone && self.dice.below(4) > 0 {
+                self.listeners.push(name.clone());
                 self.ops.push(Op::Listen { name, backlog: self.dice.pick(&[0, 1, 5]) });
             }
         }
@@ -179,7 +183,24 @@ impl Author {
         })
     }
 
+    /// A new client of a listener, or a new connection from its backlog.
+    fn client(&mut self) -> Option<Op> {
+        if self.listeners.is_empty() || self.lost {
+            return None;
+        }
+        let listener = self.dice.pick(&self.listeners.clone());
+        if self.dice.below(2) == 0 {
+            return Some(Op::Accept { listener, name: self.fresh(Sort::Stream) });
+        }
+        let name = self.fresh(Sort::Lone);
+        self.ops.push(Op::Socket { kind: SocketKind::UnixStream, name: name.clone() });
+        Some(Op::Connect { name, to: Some(listener) })
+    }
+
     fn connection(&mut self) -> Option<Op> {
+        if self.dice.below(2) == 0 {
+            return self.client();
+        }
         let lone = self.one_of(&[Sort::Lone, Sort::Letters])?;
         Some(match self.dice.below(10) {
             0..4 => {
@@ -224,6 +245,7 @@ impl Author {
             26 => {
                 let name = self.some().0;
                 self.lost |= self.closed.contains(&name);
+                self.listeners.retain(|listener| *listener != name);
                 self.closed.push(name.clone());
                 Some(Op::Close { name })
             }
