@@ -266,6 +266,22 @@ fn the_end_of_the_stream_comes_after_what_was_sent_and_both_ends_make_a_hang_up(
 }
 
 #[test]
+fn an_end_that_was_sent_behind_a_full_window_waits_for_the_reader() {
+    let kernel = Sim::new(Config::small());
+    let (_l, c, s) = connected(&kernel);
+    let at_server = watch(&kernel, &s);
+    assert_eq!(at_server.reports(), [OUT]);
+    kernel.write(&c, b"a").unwrap();
+    kernel.write(&c, b"b").unwrap();
+    kernel.shutdown(&c, HowToShut::Write).unwrap();
+    assert_eq!(at_server.reports(), [IN.or(OUT)], "the end overtook what was sent before it");
+    assert_eq!(kernel.read(&s, &mut [0; 9]).unwrap(), 1);
+    assert_eq!(at_server.reports(), [all(&[IN, OUT, Bits::RDHUP])], "the byte, and the end");
+    assert_eq!(kernel.read(&s, &mut [0; 9]).unwrap(), 1);
+    assert_eq!(kernel.read(&s, &mut [0; 9]).unwrap(), 0);
+}
+
+#[test]
 fn an_accept_without_a_free_number_leaves_the_connection_where_it_is() {
     let kernel = Sim::new(Config { numbers: 6, ..Config::small() });
     let l = listener(&kernel, &loopback(80), 5);

@@ -2,8 +2,9 @@
 //! free it is.
 
 use super::Freedom;
+use super::faults::Faults;
 
-/// The capacities, the grain and the freedom of a simulated kernel.
+/// The capacities, the grain, the freedom and the faults of a simulated kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// How many pages a pipe holds.
@@ -35,6 +36,8 @@ pub struct Config {
     pub edges_during_harvest: bool,
     /// What the kernel may do beyond what Linux was seen to do.
     pub freedom: Freedom,
+    /// What goes wrong, and when.
+    pub faults: Faults,
 }
 
 /// What a message counts for.
@@ -64,6 +67,7 @@ impl Config {
             numbers: 1024,
             edges_during_harvest: true,
             freedom: Freedom::NONE,
+            faults: Faults::NONE,
         }
     }
 
@@ -82,6 +86,7 @@ impl Config {
             numbers: 64,
             edges_during_harvest: false,
             freedom: Freedom::NONE,
+            faults: Faults::NONE,
         }
     }
 

@@ -26,7 +26,7 @@ use super::SimKernel;
 use super::datagram::{self, Datagram};
 use super::description::{Description, End, File, change};
 use super::errno::{Errno, Result};
-use super::names::{Bound, is_abstract};
+use super::names::{Bound, Names, is_abstract};
 use super::table::Opened;
 use super::tcp::{Admission, Tcp};
 use super::time::Alarm;
@@ -39,6 +39,7 @@ const RETRANSMISSION: u64 = 1_000_000_000;
 
 impl<P: Primitives> SimKernel<P> {
     pub(super) fn open_socket(&self, address: &Address, kind: Kind) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let config = &self.core.config;
         let mut table = self.core.table.lock();
         match (address, kind) {
@@ -69,17 +70,14 @@ impl<P: Primitives> SimKernel<P> {
             File::Socket(pair, End::First) if !inet => {
                 let mut socket = pair.lock();
                 if socket.address(End::First).is_some() {
-                    // The path is made first, and what is there already found then.
-                    let taken = names.find(address).is_some();
-                    return Err(if taken { Errno::EADDRINUSE } else { Errno::EINVAL });
+                    return bound_already(&names, address);
                 }
                 socket.set_address(names.take(address, owner, Bound::Unix(pair.clone()))?);
             }
             File::Datagram(socket) if !inet => {
                 let mut datagram = socket.lock();
                 if datagram.address().is_some() {
-                    let taken = names.find(address).is_some();
-                    return Err(if taken { Errno::EADDRINUSE } else { Errno::EINVAL });
+                    return bound_already(&names, address);
                 }
                 let bound = Bound::Datagram(socket.clone());
                 datagram.set_address(names.take(address, owner, bound)?);
@@ -118,7 +116,7 @@ impl<P: Primitives> SimKernel<P> {
             File::Socket(pair, end) if !inet => self.connect_unix(pair, *end, address),
             File::Datagram(socket) if !inet => match self.find_unix(address)? {
                 Bound::Datagram(to) => datagram::connect::<P>(socket, &to),
-                other => Err(refusal(&other)),
+                other => Err(refusal(&other, address)),
             },
             File::Tcp(..) | File::Socket(..) | File::Datagram(_) => Err(Errno::EINVAL),
             _ => Err(Errno::ENOTSOCK),
@@ -132,17 +130,25 @@ impl<P: Primitives> SimKernel<P> {
         address: &Address,
         bytes: &[u8],
     ) -> Result<usize> {
-        let File::Datagram(socket) = &description.file else { return Err(Errno::EISCONN) };
+        let socket = match &description.file {
+            File::Datagram(socket) => socket,
+            File::Socket(pair, end) if pair.lock().peer(*end).is_err() => {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            File::Socket(..) | File::Tcp(..) => return Err(Errno::EISCONN),
+            _ => return Err(Errno::ENOTSOCK),
+        };
         let to = self.find_unix(address).and_then(|bound| match bound {
             Bound::Datagram(to) => Ok(to),
-            other => Err(refusal(&other)),
+            other => Err(refusal(&other, address)),
         });
         datagram::send::<P>(socket, Some(to), bytes)
     }
 
     pub(super) fn accept_from(&self, description: &Description<P>) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let place = self.core.table.lock().reserve()?;
-        let accepted = match &description.file {
+        let accepted: Result<File<P>> = match &description.file {
             File::Tcp(tcp, end) => {
                 tcp.lock().accept(*end).map(|accepted| File::Tcp(accepted, End::Second))
             }
@@ -152,6 +158,21 @@ impl<P: Primitives> SimKernel<P> {
             File::Datagram(_) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSOCK),
         };
+        let accepted = accepted.and_then(|file| {
+            if !self.is_aborted() {
+                return Ok(file);
+            }
+            match file {
+                File::Tcp(lost, _) => {
+                    change(lost.as_ref(), |tcp: &mut Tcp<P>| ((), tcp.orphan()));
+                }
+                File::Socket(lost, _) => {
+                    change(lost.as_ref(), |pair: &mut Pair<P>| ((), pair.orphan()));
+                }
+                _ => {}
+            }
+            Err(Errno::ECONNABORTED)
+        });
         self.core.table.lock().fill(place, accepted)
     }
 
@@ -172,8 +193,7 @@ impl<P: Primitives> SimKernel<P> {
     ) -> Result<()> {
         let listener = match self.find_unix(address)? {
             Bound::Unix(listener) => listener,
-            Bound::Datagram(_) => return Err(Errno::EPROTOTYPE),
-            other => return Err(refusal(&other)),
+            other => return Err(refusal(&other, address)),
         };
         // What is wrong with the listener is said before what is wrong with the client.
         let begun = client.lock().begin(end);
@@ -247,11 +267,24 @@ impl<P: Primitives> SimKernel<P> {
     }
 }
 
+/// The answer to a Unix socket that has a name and is to have another one.
+fn bound_already<P: Primitives>(names: &Names<P>, address: &Address) -> Result<()> {
+    match address {
+        // Any name will do, and it has one.
+        Address::Unnamed => Ok(()),
+        // The path is made first, and what is there already found then.
+        _ if names.find(address).is_some() => Err(Errno::EADDRINUSE),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// What is not a socket of the right kind, or not there any more.
-fn refusal<P: Primitives>(found: &Bound<P>) -> Errno {
-    match found {
-        Bound::Unix(_) | Bound::Datagram(_) | Bound::Tcp(_) => Errno::EPROTOTYPE,
-        Bound::Fifo(_) | Bound::Gone => Errno::ECONNREFUSED,
+fn refusal<P: Primitives>(found: &Bound<P>, address: &Address) -> Errno {
+    match (found, address) {
+        // Streams and datagrams have different abstract names.
+        (_, Address::Unix(path)) if is_abstract(path) => Errno::ECONNREFUSED,
+        (Bound::Unix(_) | Bound::Datagram(_) | Bound::Tcp(_), _) => Errno::EPROTOTYPE,
+        (Bound::Fifo(_) | Bound::Gone, _) => Errno::ECONNREFUSED,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Datagram<P: Primitives> {
     peer: Option<Shared<P>>,
     shut_read: bool,
     shut_write: bool,
+    /// The pending error.
+    error: Option<Errno>,
     /// What its messages that are not read yet count for.
     under_way: usize,
     received: VecDeque<Message<P>>,
@@ -66,6 +68,7 @@ impl<P: Primitives> Datagram<P> {
             peer: None,
             shut_read: false,
             shut_write: false,
+            error: None,
             under_way: 0,
             received: VecDeque::new(),
             waiting: Vec::new(),
@@ -76,7 +79,8 @@ impl<P: Primitives> Datagram<P> {
             let received: Vec<_> =
                 socket.received.iter().map(|m| (&m.bytes, m.charge, name(&m.from))).collect();
             let waiting: Vec<u64> = socket.waiting.iter().map(name).collect();
-            let flags = (socket.open, socket.shut_read, socket.shut_write, socket.under_way);
+            let flags = (socket.open, socket.shut_read, socket.shut_write, socket.error);
+            let flags = (flags, socket.under_way);
             let names = (socket.serial, &socket.address, socket.peer.as_ref().map(name));
             Some(digest(&(socket.config, names, flags, received, waiting, &socket.watchers)))
         })
@@ -120,6 +124,10 @@ impl<P: Primitives> Datagram<P> {
         self.peer.as_ref().map(|(_, socket)| socket.clone())
     }
 
+    pub(super) fn take_error(&mut self) -> Option<Errno> {
+        self.error.take()
+    }
+
     pub(super) fn shutdown(&mut self, how: HowToShut) -> Wakes {
         self.shut_read |= matches!(how, HowToShut::Read | HowToShut::Both);
         self.shut_write |= matches!(how, HowToShut::Write | HowToShut::Both);
@@ -130,6 +138,9 @@ impl<P: Primitives> Datagram<P> {
     fn charge(&mut self, bytes: usize) -> Result<usize> {
         if bytes > self.config.datagram_message() {
             return Err(Errno::EMSGSIZE);
+        }
+        if let Some(error) = self.error.take() {
+            return Err(error);
         }
         if self.shut_write {
             return Err(Errno::EPIPE);
@@ -191,14 +202,11 @@ pub(super) fn send<P: Primitives>(
         result
     });
     if let Err(error) = result {
-        let wakes = {
-            let mut me = sender.lock();
-            if error == Errno::ECONNREFUSED && connected {
-                me.peer = None;
-                me.received.clear();
-            }
-            me.discharge(charge)
-        };
+        if error == Errno::ECONNREFUSED && connected {
+            sender.lock().peer = None;
+            drop_unread::<P>(sender);
+        }
+        let wakes = sender.lock().discharge(charge);
         wakes.deliver();
     }
     result.map(|()| bytes.len())
@@ -223,6 +231,9 @@ pub(super) fn receive<P: Primitives>(
 ) -> Result<usize> {
     let (message, waiting) = {
         let mut me = receiver.lock();
+        if let Some(error) = me.error.take() {
+            return Err(error);
+        }
         let message = me.received.pop_front().ok_or(Errno::EAGAIN)?;
         (message, std::mem::take(&mut me.waiting))
     };
@@ -275,12 +286,51 @@ pub(super) fn connect<P: Primitives>(
         }
         to.serial
     };
-    let mut me = socket.lock();
-    if me.peer.as_ref().is_some_and(|(old, _)| *old != name) {
-        me.received.clear();
+    let (old, wakes) = {
+        let mut me = socket.lock();
+        let old = me.peer.replace((name, to.clone()));
+        // A socket that had a receiver does not wait for it any more, which is an edge, with
+        // room or without.
+        let watchers: &[Watch] = if old.is_some() { &me.watchers } else { &[] };
+        let wakes = Wakes::of(watchers, key::SOCKET_OUT);
+        (old, wakes)
+    };
+    wakes.deliver();
+    if let Some((old_name, old)) = old
+        && old_name != name
+        && drop_unread::<P>(socket)
+    {
+        // Whoever is still connected to it hears of that.
+        let wakes = {
+            let mut old = old.lock();
+            if old.open && old.peer.as_ref().is_some_and(|(peer, _)| *peer == serial) {
+                old.error = Some(Errno::ECONNRESET);
+                Wakes::of(&old.watchers, mask::ERR)
+            } else {
+                Wakes::none()
+            }
+        };
+        wakes.deliver();
     }
-    me.peer = Some((name, to.clone()));
     Ok(())
+}
+
+/// Drops what was not read, for the socket is not connected any more to whom it was; says
+/// whether there was anything.
+fn drop_unread<P: Primitives>(socket: &P::Mutex<Datagram<P>>) -> bool {
+    let (received, waiting) = {
+        let mut me = socket.lock();
+        if me.received.is_empty() {
+            return false;
+        }
+        (std::mem::take(&mut me.received), std::mem::take(&mut me.waiting))
+    };
+    for message in received {
+        let wakes = message.from.1.lock().discharge(message.charge);
+        wakes.deliver();
+    }
+    wake_waiting::<P>(waiting, key::ANYTHING);
+    true
 }
 
 /// The last number is closed.
@@ -299,7 +349,7 @@ pub(super) fn release<P: Primitives>(socket: &P::Mutex<Datagram<P>>) {
 
 impl<P: Primitives> Object for Datagram<P> {
     fn bits(&mut self, _end: End) -> u32 {
-        let mut bits = 0;
+        let mut bits = if self.error.is_some() { mask::ERR } else { 0 };
         if self.shut_read && self.shut_write {
             bits |= mask::HUP;
         }

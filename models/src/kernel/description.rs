@@ -425,7 +425,7 @@ impl<P: Primitives> Description<P> {
         match &self.file {
             File::Socket(pair, end) => Ok(pair.lock().take_error(*end)),
             File::Tcp(tcp, end) => Ok(tcp.lock().take_error(*end)),
-            File::Datagram(_) => Ok(None),
+            File::Datagram(socket) => Ok(socket.lock().take_error()),
             _ => Err(Errno::ENOTSOCK),
         }
     }

@@ -360,6 +360,14 @@ impl<P: Primitives> Epoll<P> {
         stir.go();
     }
 
+    /// An edge of every registration, without news.
+    pub(super) fn edge_of_all(&self) {
+        let keys: Vec<Key> = self.state.lock().items.keys().copied().collect();
+        for item in keys {
+            self.edge(item, key::ANYTHING);
+        }
+    }
+
     pub(super) fn add(
         self: &Arc<Self>,
         number: i32,

@@ -51,6 +51,7 @@ mod digest;
 mod epoll;
 mod errno;
 mod event;
+mod faults;
 mod freedom;
 mod harvest;
 mod names;
@@ -67,12 +68,14 @@ pub use config::{Accounting, Config};
 pub use description::mask;
 pub use epoll::{Key, Report};
 pub use errno::Errno;
+pub use faults::Faults;
 pub use freedom::Freedom;
 pub use raw::{Control, Raw};
 pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};
 
 use core::sync::atomic::Ordering;
+use faults::Counts;
 use names::Names;
 use netpoller::seam::os::Epoll;
 use netpoller::seam::{Arc, Atomic, Instant, Kernel, Mutex, Os, Primitives, System};
@@ -110,6 +113,8 @@ struct Core<P: Primitives> {
     table: P::Mutex<Table<P>>,
     names: P::Mutex<Names<P>>,
     alarms: P::Mutex<Alarms<P>>,
+    /// Only where there is a plan of faults.
+    counts: Option<P::Mutex<Counts>>,
     /// Nanoseconds.
     clock: P::AtomicU64,
 }
@@ -133,7 +138,8 @@ impl<P: Primitives> SimKernel<P> {
         let clock = P::AtomicU64::new(0);
         let (table, names) = (Table::<P>::create(&config), Names::<P>::create());
         let alarms = Alarms::<P>::create();
-        SimKernel { core: Arc::new(Core { config, table, names, alarms, clock }) }
+        let counts = Counts::create::<P>(&config.faults);
+        SimKernel { core: Arc::new(Core { config, table, names, alarms, counts, clock }) }
     }
 
     /// What it was made with.

@@ -5,8 +5,9 @@
 //! and the object says what it is by then.
 //!
 //! A port is free again when its socket is closed. A path stays, as the file that it is, and
-//! whoever connects to it is refused. Port 0 stands for the lowest free one of the ephemeral
-//! ports, a Unix socket that is bound to no path gets the lowest free abstract name.
+//! whoever connects to it is refused. Port 0 stands for the next free one of the ephemeral ports,
+//! a Unix socket that is bound to no path gets the next free abstract name: what was just given
+//! back is not given to somebody else at once.
 //!
 //! # Out of scope
 //!
@@ -68,6 +69,8 @@ struct Entry<P: Primitives> {
 #[derive(Debug)]
 pub(super) struct Names<P: Primitives> {
     entries: Vec<Entry<P>>,
+    next_port: u16,
+    next_name: u32,
 }
 
 /// The owner of a file, which outlives whoever made it.
@@ -78,13 +81,14 @@ const LAST_EPHEMERAL: u16 = 60_999;
 
 impl<P: Primitives> Names<P> {
     pub(super) fn create() -> P::Mutex<Names<P>> {
-        Mutex::new(Names { entries: Vec::new() }, |names| {
+        let names = Names { entries: Vec::new(), next_port: FIRST_EPHEMERAL, next_name: 0 };
+        Mutex::new(names, |names| {
             let entries: Vec<_> = names
                 .entries
                 .iter()
                 .map(|entry| (&entry.address, entry.owner, matches!(entry.bound, Bound::Gone)))
                 .collect();
-            Some(digest(&entries))
+            Some(digest(&(entries, names.next_port, names.next_name)))
         })
     }
 
@@ -107,7 +111,7 @@ impl<P: Primitives> Names<P> {
         Ok(address)
     }
 
-    fn inet(&self, wanted: SocketAddr) -> Result<SocketAddr> {
+    fn inet(&mut self, wanted: SocketAddr) -> Result<SocketAddr> {
         if !(wanted.ip().is_loopback() || wanted.ip().is_unspecified()) {
             return Err(Errno::EADDRNOTAVAIL);
         }
@@ -118,15 +122,25 @@ impl<P: Primitives> Names<P> {
             let address = Address::Inet(*address);
             !self.entries.iter().any(|entry| clash(&entry.address, &address))
         };
-        let mut ports =
-            (FIRST_EPHEMERAL..=LAST_EPHEMERAL).map(|port| SocketAddr::new(wanted.ip(), port));
-        ports.find(free).ok_or(Errno::EADDRINUSE)
+        let ports = (self.next_port..=LAST_EPHEMERAL).chain(FIRST_EPHEMERAL..self.next_port);
+        let mut addresses = ports.map(|port| SocketAddr::new(wanted.ip(), port));
+        let found = addresses.find(free).ok_or(Errno::EADDRINUSE)?;
+        let last = found.port() >= LAST_EPHEMERAL;
+        self.next_port = if last { FIRST_EPHEMERAL } else { found.port() + 1 };
+        Ok(found)
     }
 
-    fn abstract_name(&self) -> Result<Address> {
-        let mut names = (0..0x10_0000).map(|n| Address::Unix(PathBuf::from(format!("\0{n:05x}"))));
-        let free = |name: &Address| !self.entries.iter().any(|entry| entry.address == *name);
-        names.find(free).ok_or(Errno::ENOSPC)
+    fn abstract_name(&mut self) -> Result<Address> {
+        const NAMES: u32 = 0x10_0000;
+        let name = |number: u32| Address::Unix(PathBuf::from(format!("\0{number:05x}")));
+        let free = |number: &u32| {
+            let name = name(*number);
+            !self.entries.iter().any(|entry| entry.address == name)
+        };
+        let found = (self.next_name..NAMES).chain(0..self.next_name).find(free);
+        let found = found.ok_or(Errno::ENOSPC)?;
+        self.next_name = (found + 1) % NAMES;
+        Ok(name(found))
     }
 
     /// What an address belongs to.

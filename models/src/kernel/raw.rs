@@ -72,7 +72,9 @@ impl<P: Primitives> Raw<'_, P> {
         }
         let key = Key { number, description: description.serial };
         match control {
-            Control::Add(mask, data) => epoll.add(number, &description, mask, data),
+            Control::Add(mask, data) => {
+                self.0.may_add().and_then(|()| epoll.add(number, &description, mask, data))
+            }
             Control::Modify(mask, data) => epoll.modify(key, mask, data),
             Control::Delete => epoll.delete(key),
         }
@@ -85,7 +87,8 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// Reads, or receives one datagram.
     pub fn read(&self, number: i32, buffer: &mut [u8]) -> Result<usize> {
-        self.get(number)?.read(buffer)
+        let most = self.0.read_limit(buffer.len());
+        self.get(number)?.read(&mut buffer[..most])
     }
 
     /// Receives from a socket.
@@ -96,7 +99,7 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// Writes, or sends one datagram.
     pub fn write(&self, number: i32, bytes: &[u8]) -> Result<usize> {
-        self.get(number)?.write(bytes)
+        self.get(number)?.write(&bytes[..self.0.write_limit(bytes.len())])
     }
 
     /// Sends on a socket.
@@ -178,6 +181,7 @@ impl<P: Primitives> Raw<'_, P> {
             None => return Err(Errno::ENOENT),
         };
         let end = if write { End::Second } else { End::First };
+        self.0.may_have_number()?;
         let place = self.0.core.table.lock().reserve()?;
         let opened = fifo.lock().open(end);
         let file = opened.map(|()| File::Pipe(fifo, end));
@@ -186,6 +190,7 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// A timer, which is not set.
     pub fn timerfd(&self) -> Result<i32> {
+        self.0.may_have_number()?;
         let timer = Arc::new(Timer::create::<P>());
         self.0.core.table.lock().open(|_| File::Timer(timer)).map(|(number, _)| number)
     }
@@ -212,6 +217,7 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// Another number for the same description.
     pub fn dup(&self, number: i32) -> Result<i32> {
+        self.0.may_have_number()?;
         let mut table = self.0.core.table.lock();
         let description = table.get(number)?;
         table.dup(&description)
@@ -239,27 +245,32 @@ impl<P: Primitives> SimKernel<P> {
     }
 
     pub(super) fn open_eventfd(&self, count: u64) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let file = File::Eventfd(Eventfd::create::<P>(count));
         self.core.table.lock().open(|_| file)
     }
 
     pub(super) fn open_pipe(&self) -> Result<[Opened<P>; 2]> {
+        self.may_have_number().and_then(|()| self.may_have_number())?;
         let pipe = Arc::new(Pipe::create::<P>(&self.core.config));
         let ends = [File::Pipe(pipe.clone(), End::First), File::Pipe(pipe, End::Second)];
         self.core.table.lock().open_two(ends)
     }
 
     pub(super) fn open_pair(&self, kind: Kind) -> Result<[Opened<P>; 2]> {
+        self.may_have_number().and_then(|()| self.may_have_number())?;
         let pair = Arc::new(Pair::<P>::create(&self.core.config, kind));
         let ends = [File::Socket(pair.clone(), End::First), File::Socket(pair, End::Second)];
         self.core.table.lock().open_two(ends)
     }
 
     pub(super) fn open_regular(&self) -> Result<Opened<P>> {
+        self.may_have_number()?;
         self.core.table.lock().open(|_| File::Regular)
     }
 
     pub(super) fn open_epoll(&self) -> Result<Opened<P>> {
+        self.may_have_number()?;
         let config = &self.core.config;
         self.core.table.lock().open(|serial| File::Epoll(Epoll::create(serial, config)))
     }
@@ -272,6 +283,10 @@ impl<P: Primitives> SimKernel<P> {
     ) -> Result<Vec<Report>> {
         if most == 0 {
             return Err(Errno::EINVAL);
+        }
+        self.extra_edges(epoll);
+        if timeout != Timeout::Zero && self.is_interrupted() {
+            return self.interrupted(epoll, most, timeout);
         }
         match timeout {
             Timeout::Zero => Ok(epoll.harvest_at_once(most)),
@@ -293,5 +308,18 @@ impl<P: Primitives> SimKernel<P> {
             }
             Timeout::Never => epoll.wait(most),
         }
+    }
+
+    /// A signal comes: what is there already is delivered, otherwise half of the time passes and
+    /// the wait is over.
+    fn interrupted(&self, epoll: &Epoll<P>, most: usize, timeout: Timeout) -> Result<Vec<Report>> {
+        let reports = epoll.harvest(most, None);
+        if !reports.is_empty() {
+            return Ok(reports);
+        }
+        if let Timeout::After(delay) = timeout {
+            self.advance_to(self.now().saturating_add(delay / 2));
+        }
+        Err(Errno::EINTR)
     }
 }

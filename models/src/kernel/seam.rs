@@ -259,15 +259,17 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.open().read(buffer)?)
+        let most = self.read_limit(buffer.len());
+        Ok(fd.open().read(&mut buffer[..most])?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
-        Ok(fd.open().write(bytes)?)
+        Ok(fd.open().write(&bytes[..self.write_limit(bytes.len())])?)
     }
 
     fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut all = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
+        let most = self.read_limit(buffers.iter().map(|buffer| buffer.len()).sum());
+        let mut all = vec![0; most];
         let count = fd.open().read(&mut all)?;
         let mut rest = &all[..count];
         for buffer in buffers {
@@ -280,7 +282,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn write_vectored(&self, fd: &SimFd<P>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-        Ok(fd.open().write(&all)?)
+        Ok(fd.open().write(&all[..self.write_limit(all.len())])?)
     }
 
     fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
@@ -311,6 +313,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn dup(&self, fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+        self.may_have_number()?;
         let number = self.core.table.lock().dup(fd.open())?;
         Ok(SimFd::new(self, (number, Arc::clone(fd.open()))))
     }
@@ -336,8 +339,9 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         token: Token,
     ) -> std::result::Result<SetChange, RegisterFault> {
         let epoll = queue.epoll.description.epoll();
-        let added =
-            epoll.and_then(|epoll| epoll.add(fd.number, fd.open(), BOTH_DIRECTIONS, token.bits()));
+        let added = epoll
+            .and_then(|epoll| self.may_add().map(|()| epoll))
+            .and_then(|epoll| epoll.add(fd.number, fd.open(), BOTH_DIRECTIONS, token.bits()));
         match added {
             Ok(()) => Ok(SetChange::InForce),
             Err(Errno::EPERM) => Err(RegisterFault::NotPollable(Errno::EPERM.into())),

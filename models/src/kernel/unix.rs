@@ -323,6 +323,11 @@ impl<P: Primitives> Pair<P> {
         if me.shut_write {
             return (Err(Errno::EPIPE), Wakes::none());
         }
+        // A socket that was shut before it was connected did not tell its peer, which finds out
+        // when it has a buffer already; giving that back is an edge.
+        if peer.shut_read && !bytes.is_empty() && me.under_way < config.socket_buffer {
+            return (Err(Errno::EPIPE), me.room(&config));
+        }
         let mut sent = 0;
         for part in bytes.chunks(config.stream_message()) {
             if me.under_way >= config.socket_buffer {

@@ -6,7 +6,8 @@
 //! one right answer; what several threads see is not recorded here. [`parse`] reads a file,
 //! [`replay`] runs its programs on a [`Host`], and the [`Report`] says which were equal, which
 //! differed and where, and which could not be run because of operations that nobody here knows.
-//! [`record`] makes a new program of what a host answers.
+//! [`record`] makes a new program of what a host answers. [`compare`] does both with
+//! [`random`] programs, and shrinks what differs to a vector that can be added to the recordings.
 //!
 //! Programs that need the kernel to come to rest say so. The simulated one is at rest after every
 //! call; a real one is given time before each wait, and more of it if that was not enough.
@@ -16,13 +17,16 @@
 //! UDP, urgent data and the kinds of descriptors that are not simulated: programs with such
 //! operations are named in the report, with the operations that are missing.
 
+mod differential;
 mod format;
 mod host;
 mod op;
+pub mod random;
 #[cfg(all(feature = "real-kernel", target_os = "linux"))]
 mod real;
 mod replay;
 
+pub use differential::{Counterexample, compare, shrink};
 pub use format::{Program, Recording, Step, parse};
 pub use host::Host;
 pub use op::{Op, SocketKind};

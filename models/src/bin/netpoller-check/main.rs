@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod differential;
 mod list;
 mod mutants;
 mod one;
@@ -32,6 +33,8 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Replay recorded programs on the simulated kernel and on this machine's.
     Vectors(vectors::Arguments),
+    /// Run random programs on this machine's kernel and on the simulated one, side by side.
+    Differential(differential::Arguments),
     /// Run one scenario on one engine in this process and print the outcome as JSON.
     #[command(hide = true)]
     One(one::Arguments),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Vectors(arguments) => vectors::main(&arguments),
+        Command::Differential(arguments) => differential::main(&arguments),
         Command::One(arguments) => one::main(&arguments),
     };
     match done {
