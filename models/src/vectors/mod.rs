@@ -23,7 +23,8 @@ pub use format::{Op, Program, Recording, Step, parse};
 pub use host::Host;
 #[cfg(all(feature = "real-kernel", target_os = "linux"))]
 pub use real::RealKernel;
-pub use replay::{Difference, Report, Skipped, record, replay};
+pub use replay::{Answer, Difference, Report, Skipped, record, replay};
+pub(crate) use replay::{Run, equal};
 
 /// The recordings that come with this crate: name and contents.
 pub const RECORDINGS: [(&str, &str); 2] = [

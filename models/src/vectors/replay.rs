@@ -97,7 +97,7 @@ pub fn replay<H: Host>(recording: &Recording, mut host: impl FnMut() -> H) -> Re
             report.skipped.push(Skipped { program: program.name.clone(), unknown });
             continue;
         }
-        let mut run = Run { host: host(), numbers: BTreeMap::new(), labels: Vec::new() };
+        let mut run = Run::new(host());
         match run.program(program, &mut report.waits) {
             None => report.equal += 1,
             Some(difference) => report.different.push(difference),
@@ -109,7 +109,7 @@ pub fn replay<H: Host>(recording: &Recording, mut host: impl FnMut() -> H) -> Re
 /// Runs operations on a host and writes down what it answers, as a program to be replayed
 /// elsewhere. None of them may be unknown.
 pub fn record<H: Host>(name: &str, ops: Vec<Op>, host: H) -> Program {
-    let mut run = Run { host, numbers: BTreeMap::new(), labels: Vec::new() };
+    let mut run = Run::new(host);
     let steps = ops.into_iter().map(|op| {
         let (returned, events) = run.answer(&op);
         Step { op, returned, events }
@@ -128,7 +128,7 @@ fn unknown(program: &Program) -> BTreeMap<String, usize> {
 }
 
 /// A program under way.
-struct Run<H> {
+pub(crate) struct Run<H> {
     host: H,
     /// What a name stands for, closed or not.
     numbers: BTreeMap<String, i32>,
@@ -137,12 +137,16 @@ struct Run<H> {
 }
 
 /// What a step came to: a word or a number, and for a wait its events.
-type Answer = (String, Vec<(String, u32)>);
+pub type Answer = (String, Vec<(String, u32)>);
 
 /// How much is written at once to fill an object.
 const CHUNK: usize = 4096;
 
 impl<H: Host> Run<H> {
+    pub(crate) fn new(host: H) -> Run<H> {
+        Run { host, numbers: BTreeMap::new(), labels: Vec::new() }
+    }
+
     fn program(&mut self, program: &Program, waits: &mut usize) -> Option<Difference> {
         for (place, step) in program.steps.iter().enumerate() {
             let answer = self.step(&step.op).unwrap_or_else(|error| (error.name(), Vec::new()));
@@ -161,7 +165,7 @@ impl<H: Host> Run<H> {
         None
     }
 
-    fn answer(&mut self, op: &Op) -> Answer {
+    pub(crate) fn answer(&mut self, op: &Op) -> Answer {
         self.step(op).unwrap_or_else(|error| (error.name(), Vec::new()))
     }
 
@@ -319,7 +323,8 @@ fn all(
     }
 }
 
-fn equal(step: &Step, (word, events): &Answer, capacity_dependent: bool) -> bool {
+/// Whether that is what was recorded.
+pub(crate) fn equal(step: &Step, (word, events): &Answer, capacity_dependent: bool) -> bool {
     let is_number = |word: &str| word.parse::<u64>().is_ok();
     let moves_bytes = matches!(
         step.op,
