@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod behaviour;
+pub mod conformance;
 pub mod engine;
 pub mod kernel;
 pub mod litmus;

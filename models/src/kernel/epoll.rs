@@ -348,7 +348,9 @@ impl<P: Primitives> Epoll<P> {
     pub(super) fn edge(&self, item: Key, key: u32) {
         let stir = {
             let mut state = self.state.lock();
-            let stray = state.stray_edges();
+            // Where nobody sleeps, the next harvest is early enough.
+            let heard = !(state.waiters.is_empty() && state.watchers.is_empty());
+            let stray = heard && state.stray_edges();
             match state.items.get(&item) {
                 Some(found) if found.enabled && (key == 0 || key & found.mask != 0) => {
                     state.queue(item)

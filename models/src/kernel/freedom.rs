@@ -9,7 +9,7 @@
 //!
 //! | freedom | where it asks | among |
 //! |---|---|---|
-//! | `extra_edges` | at the beginning of a harvest, and whenever an edge comes in | nothing, or an item that is not queued |
+//! | `extra_edges` | at the beginning of a harvest, and when an edge comes in while somebody sleeps | nothing, or an item that is not queued |
 //! | `any_order` | before each item that a harvest takes | the items that it has not taken |
 //! | `any_batch` | at the beginning of a harvest of more than one item | all that was asked for, down to 1 |
 //! | `any_waiter` | when somebody is to be woken | those who sleep, the last one first |

@@ -32,7 +32,8 @@ pub use host::Host;
 pub use op::{Op, SocketKind};
 #[cfg(all(feature = "real-kernel", target_os = "linux"))]
 pub use real::RealKernel;
-pub use replay::{Difference, Report, Skipped, record, replay, replay_one};
+pub use replay::{Answer, Difference, Report, Skipped, record, replay, replay_one};
+pub(crate) use replay::{Run, equal};
 
 /// The recordings that come with this crate: name and contents.
 pub const RECORDINGS: [(&str, &str); 2] = [

@@ -161,7 +161,7 @@ fn unknown(program: &Program) -> BTreeMap<String, usize> {
 }
 
 /// A program under way.
-struct Run<H> {
+pub(crate) struct Run<H> {
     host: H,
     /// What a name stands for, closed or not.
     numbers: BTreeMap<String, i32>,
@@ -174,13 +174,13 @@ struct Run<H> {
 }
 
 /// What a step came to: a word or a number, and for a wait its events.
-type Answer = (String, Vec<(String, u32)>);
+pub type Answer = (String, Vec<(String, u32)>);
 
 /// How much is written at once to fill an object.
 const CHUNK: usize = 4096;
 
 impl<H: Host> Run<H> {
-    fn new(host: H, attempt: usize) -> Run<H> {
+    pub(crate) fn new(host: H, attempt: usize) -> Run<H> {
         let (numbers, addresses) = (BTreeMap::new(), BTreeMap::new());
         Run { host, numbers, addresses, attempt, labels: Vec::new() }
     }
@@ -207,7 +207,7 @@ impl<H: Host> Run<H> {
         None
     }
 
-    fn answer(&mut self, op: &Op) -> Answer {
+    pub(crate) fn answer(&mut self, op: &Op) -> Answer {
         self.step(op).unwrap_or_else(|error| (error.name(), Vec::new()))
     }
 
@@ -488,7 +488,8 @@ fn all(
     }
 }
 
-fn equal(step: &Step, (word, events): &Answer, capacity_dependent: bool) -> bool {
+/// Whether that is what was recorded.
+pub(crate) fn equal(step: &Step, (word, events): &Answer, capacity_dependent: bool) -> bool {
     let is_number = |word: &str| word.parse::<u64>().is_ok();
     let moves_bytes = matches!(
         step.op,
