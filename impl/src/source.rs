@@ -136,7 +136,7 @@ impl<S: System> Drop for Source<S> {
         // A registration that is gone already (foreign code closed the number) is what we want;
         // and the number is gone whatever close says. Both leave nothing to do for anybody.
         let _gone = self.deregister(&fd);
-        let _gone = self.kernel().close(fd);
+        let _gone = self.kernel().close(&fd);
     }
 }
 

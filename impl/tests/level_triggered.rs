@@ -21,7 +21,7 @@ use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
 use netpoller_spec::wake::Flag;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -107,16 +107,26 @@ impl Pipe {
     }
 }
 
-/// One end of a pipe, which is closed when this is dropped.
+/// One end of a pipe, which is closed when this is dropped, or before.
 #[derive(Debug)]
 struct End {
     world: Arc<World>,
     pipe: usize,
     end: Mode,
+    closed: AtomicBool,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl End {
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut state = self.world.lock();
         match self.end {
             Mode::Read => state.pipes[self.pipe].reader = false,
@@ -193,7 +203,10 @@ impl Kernel for PollStyle {
         let mut state = self.0.lock();
         let pipe = state.pipes.len();
         state.pipes.push(Pipe { bytes: VecDeque::new(), reader: true, writer: true });
-        let end = |end| End { world: Arc::clone(&self.0), pipe, end };
+        let end = |end| {
+            let closed = AtomicBool::new(false);
+            End { world: Arc::clone(&self.0), pipe, end, closed }
+        };
         Ok((end(Mode::Read), end(Mode::Write)))
     }
 
@@ -228,8 +241,8 @@ impl Kernel for PollStyle {
         Ok(count)
     }
 
-    fn close(&self, fd: End) -> io::Result<()> {
-        drop(fd);
+    fn close(&self, fd: &End) -> io::Result<()> {
+        fd.close();
         Ok(())
     }
 
@@ -336,7 +349,39 @@ impl Kernel for PollStyle {
         not_here()
     }
 
-    fn accept(&self, _: &End) -> io::Result<End> {
+    fn accept(&self, _: &End) -> io::Result<(End, Address)> {
+        not_here()
+    }
+
+    fn read_vectored(&self, _: &End, _: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        not_here()
+    }
+
+    fn write_vectored(&self, _: &End, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        not_here()
+    }
+
+    fn peek(&self, _: &End, _: &mut [u8]) -> io::Result<usize> {
+        not_here()
+    }
+
+    fn set_reuse_address(&self, _: &End, _: bool) -> io::Result<()> {
+        not_here()
+    }
+
+    fn nodelay(&self, _: &End) -> io::Result<bool> {
+        not_here()
+    }
+
+    fn set_nodelay(&self, _: &End, _: bool) -> io::Result<()> {
+        not_here()
+    }
+
+    fn nonblocking(&self, _: &End) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn set_nonblocking(&self, _: &End, _: bool) -> io::Result<()> {
         not_here()
     }
 

@@ -7,7 +7,7 @@ use netpoller::seam::{
 use netpoller_models::kernel::{Config, SimBatch, SimKernel, StubKernel};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::thread;
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ fn numbers_are_the_lowest_free_ones_and_each_is_closed_once() {
         let (a, b) = kernel.socket_pair(Kind::Datagram).unwrap();
         let c = kernel.dup(&a).unwrap();
         assert_eq!([a.number(), b.number(), c.number()], [3, 4, 5]);
-        kernel.close(b).unwrap();
+        kernel.close(&b).unwrap();
         let d = kernel.dup(&c).unwrap();
         assert_eq!(d.number(), 4);
         assert!(a.peek_is_open() && kernel.peek_is_open(5) && !kernel.peek_is_open(6));
@@ -183,6 +183,42 @@ fn numbers_are_the_lowest_free_ones_and_each_is_closed_once() {
         assert_eq!(kernel.peek_open_numbers(), [0; 0]);
         assert_eq!(kernel.peek_opened_and_closed(), (4, 4));
     }
+}
+
+#[test]
+#[should_panic = "used after it was closed"]
+fn using_a_number_after_it_was_closed_is_loud() {
+    let kernel = Sim::new(Config::small());
+    let (a, _b) = kernel.pipe().unwrap();
+    kernel.close(&a).unwrap();
+    let _not_reached = kernel.read(&a, &mut [0]);
+}
+
+#[test]
+#[should_panic = "closed twice"]
+fn closing_a_descriptor_twice_is_loud() {
+    let kernel = Sim::new(Config::small());
+    let (a, _b) = kernel.pipe().unwrap();
+    kernel.close(&a).unwrap();
+    let _not_reached = kernel.close(&a);
+}
+
+#[test]
+fn several_buffers_and_a_look_ahead() {
+    let kernel = Sim::new(Config::linux());
+    let (a, b) = kernel.socket_pair(Kind::Stream).unwrap();
+    assert_eq!(kernel.peek(&b, &mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    let pieces = [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"bc")];
+    assert_eq!(kernel.write_vectored(&a, &pieces).unwrap(), 3);
+    let mut ahead = [0; 4];
+    assert_eq!(kernel.peek(&b, &mut ahead).unwrap(), 3);
+    assert_eq!(&ahead, b"abc\0");
+    let (mut one, mut other) = ([0; 2], [0; 2]);
+    let mut buffers = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+    assert_eq!(kernel.read_vectored(&b, &mut buffers).unwrap(), 3);
+    assert_eq!((&one, &other), (b"ab", b"c\0"));
+    drop(a);
+    assert_eq!(kernel.peek(&b, &mut [0]).unwrap(), 0, "the end of the stream");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 
-fn number(fd: &impl AsFd) -> RawFd {
-    fd.as_fd().as_raw_fd()
+fn number(fd: &impl AsRawFd) -> RawFd {
+    fd.as_raw_fd()
 }
 
 /// Fills the table up to the highest number in use. Returns what fills it, and the number after
@@ -132,7 +132,7 @@ fn a_connection_waits_while_there_is_no_number_for_it() {
         let error = Epoll.accept(&listener).expect_err("no number for it");
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
         sys::limit_descriptors(first_free + 1).expect("room for one");
-        let accepted = Epoll.accept(&listener).expect("it was still there");
+        let (accepted, _from) = Epoll.accept(&listener).expect("it was still there");
         let (ours, theirs) = (Epoll.local_address(&client), Epoll.peer_address(&accepted));
         assert_eq!(ours.expect("bound"), theirs.expect("connected"));
     });
@@ -200,7 +200,7 @@ fn an_epoll_that_was_closed_or_replaced_from_outside_is_an_error_everywhere() {
             let poller = Poller::new().expect("a poller");
             let source = poller.stream_pair().expect("a pair").0;
             let (fd, _other) = Epoll.pipe().expect("a pipe");
-            let epoll = number(poller.queue());
+            let epoll = poller.queue().as_fd().as_raw_fd();
             if replace {
                 sys::replace_behind_the_back(epoll, &null).expect("replaced");
             } else {
@@ -291,7 +291,7 @@ fn the_number_of_a_source_is_closed_with_it_once_and_not_before() {
         let mut batch = netpoller::seam::Batch::with_capacity(4);
         Epoll.wait(poller.queue(), &mut batch, Timeout::Zero).expect("a look at the queue");
         assert!(netpoller::seam::Batch::is_empty(&batch), "still registered: {batch:?}");
-        Epoll.close(taken).expect("closed by its new owner");
+        Epoll.close(&taken).expect("closed by its new owner");
         assert!(!sys::is_open(c_number));
     });
 }

@@ -7,8 +7,8 @@ use netpoller::{Mode, Poller, Ready};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
 use netpoller_tests::{in_child, sys};
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +57,7 @@ impl Drop for SocketPath {
 /// Connects and accepts. Returns the listener's address, the client and the accepted socket.
 fn connected(address: &Address) -> (Address, Descriptor, Descriptor) {
     let listener = Epoll.socket(address, Kind::Stream).expect("a socket");
+    Epoll.set_reuse_address(&listener, true).expect("a socket");
     Epoll.bind(&listener, address).unwrap_or_else(|e| panic!("bind to {address:?}: {e}"));
     Epoll.listen(&listener, u32::MAX).expect("listening");
     let there = Epoll.local_address(&listener).expect("bound");
@@ -74,7 +75,9 @@ fn connected(address: &Address) -> (Address, Descriptor, Descriptor) {
     let pending = Epoll.take_error(&client).expect("it is a socket");
     assert!(pending.is_none(), "connecting to {there:?} failed: {pending:?}");
     until_ready(&listener);
-    let accepted = Epoll.accept(&listener).expect("somebody has connected");
+    let (accepted, from) = Epoll.accept(&listener).expect("somebody has connected");
+    let theirs = Epoll.peer_address(&accepted).expect("it is connected");
+    assert_eq!(from, theirs, "accept says something else than getpeername");
     (there, client, accepted)
 }
 
@@ -172,6 +175,84 @@ fn a_refused_connection_leaves_its_error_in_the_socket_once() {
 }
 
 #[test]
+fn several_buffers_are_read_and_written_in_one_call() {
+    let pipe = Epoll.pipe().expect("a pipe");
+    let pair = Epoll.socket_pair(Kind::Stream).expect("a pair");
+    for (reader, writer) in [pipe, pair] {
+        let pieces = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")];
+        assert_eq!(Epoll.write_vectored(&writer, &pieces).expect("room"), 5, "on {writer:?}");
+        let (mut one, mut other) = ([0; 3], [0; 4]);
+        let mut buffers = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+        assert_eq!(Epoll.read_vectored(&reader, &mut buffers).expect("data"), 5, "on {reader:?}");
+        assert_eq!((&one, &other), (b"abc", b"de\0\0"), "on {reader:?}");
+
+        let many = [IoSlice::new(b"x"); 1025];
+        let written = Epoll.write_vectored(&writer, &many).expect("more than a call takes");
+        assert_eq!(written, 1024, "as many as the kernel takes, on {writer:?}");
+    }
+}
+
+#[test]
+fn what_was_peeked_at_is_still_there() {
+    let (a, b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
+    let empty = Epoll.peek(&b, &mut [0; 4]).expect_err("nothing was sent");
+    assert_eq!(empty.kind(), ErrorKind::WouldBlock);
+    Epoll.write(&a, b"abc").expect("room");
+    for call in [Epoll.peek(&b, &mut [0; 2]), Epoll.peek(&b, &mut [0; 2])] {
+        assert_eq!(call.expect("data"), 2);
+    }
+    let mut all = [0; 4];
+    assert_eq!(Epoll.read(&b, &mut all).expect("data"), 3);
+    assert_eq!(&all, b"abc\0");
+    let (reader, _writer) = Epoll.pipe().expect("a pipe");
+    let error = Epoll.peek(&reader, &mut [0]).expect_err("a pipe has no peek");
+    assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
+}
+
+#[test]
+fn options_are_set_and_read_back() {
+    let (_, client, _accepted) = connected(&inet("127.0.0.1:0"));
+    for on in [true, false] {
+        Epoll.set_nodelay(&client, on).expect("a TCP socket");
+        assert_eq!(Epoll.nodelay(&client).expect("a TCP socket"), on);
+        Epoll.set_nonblocking(&client, on).expect("it is open");
+        assert_eq!(Epoll.nonblocking(&client).expect("it is open"), on);
+    }
+    let (a, _b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
+    let error = Epoll.set_nodelay(&a, true).expect_err("no TCP socket");
+    assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+}
+
+#[test]
+fn a_port_is_bound_again_although_a_connection_of_it_still_ends_if_reuse_was_asked_for() {
+    let (there, client, accepted) = connected(&inet("127.0.0.1:0"));
+    // The side that ends first waits for stray segments, on the port of the listener.
+    drop((accepted, client));
+    for reuse in [false, true] {
+        let listener = Epoll.socket(&there, Kind::Stream).expect("a socket");
+        Epoll.set_reuse_address(&listener, reuse).expect("a socket");
+        let bound = Epoll.bind(&listener, &there).map_err(|error| error.kind());
+        let expected = if reuse { Ok(()) } else { Err(ErrorKind::AddrInUse) };
+        assert_eq!(bound, expected, "with reuse {reuse}");
+    }
+}
+
+#[test]
+fn a_descriptor_is_closed_once() {
+    let (reader, _writer) = Epoll.pipe().expect("a pipe");
+    Epoll.close(&reader).expect("the first close");
+    for call in [Epoll.close(&reader), Epoll.read(&reader, &mut [0]).map(drop)] {
+        assert_eq!(call.expect_err("it is closed").raw_os_error(), Some(libc::EBADF));
+    }
+    assert_eq!(reader.as_raw_fd(), -1);
+    let (other, _writer) = Epoll.pipe().expect("a pipe");
+    drop(reader);
+    Epoll.nonblocking(&other).expect("a stranger's number was closed by the drop");
+    let number = other.as_raw_fd();
+    assert_eq!(OwnedFd::from(other).as_raw_fd(), number, "taken out, not closed");
+}
+
+#[test]
 fn all_descriptors_are_non_blocking_and_close_on_exec() {
     let (reader, writer) = Epoll.pipe().expect("a pipe");
     let (a, b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
@@ -179,7 +260,7 @@ fn all_descriptors_are_non_blocking_and_close_on_exec() {
     let duplicate = Epoll.dup(&reader).expect("a duplicate");
     for fd in [&reader, &writer, &a, &b, &client, &accepted, &duplicate] {
         // The kernel's own account of it, in octal.
-        let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+        let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
         let text = fs::read_to_string(path).expect("it is open");
         let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags");
         let flags = i32::from_str_radix(flags.trim(), 8).expect("an octal number");
@@ -192,7 +273,7 @@ fn all_descriptors_are_non_blocking_and_close_on_exec() {
 }
 
 fn inode(fd: &Descriptor) -> u64 {
-    let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     fs::metadata(Path::new(&link)).expect("it is open").st_ino()
 }
 

@@ -87,7 +87,7 @@ fn tcp(poller: &Poller) -> (Source, Source) {
     listener.waiter(netpoller::Mode::Read).expect("the only waiter").wait().expect("a client");
     let listener = listener.into_fd().expect("registered until now");
     let accepted = Epoll.accept(&listener).expect("a connection");
-    (client, poller.register(accepted).expect("registered"))
+    (client, poller.register(accepted.0).expect("registered"))
 }
 
 fn unix(poller: &Poller) -> (Source, Source) {

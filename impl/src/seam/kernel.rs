@@ -15,13 +15,13 @@ use core::time::Duration;
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::PathBuf;
 
 /// A kernel: descriptors, what can be done with them, and the event queue that reports on them.
 pub trait Kernel: Debug + Send + Sync + 'static {
     /// An open descriptor. The value owns the number: it is closed by [`close`](Kernel::close),
-    /// or when the value is dropped.
+    /// or when the value is dropped, whichever comes first.
     type Fd: Debug + Send + Sync;
     /// An event queue together with its break.
     type Queue: Debug + Send + Sync;
@@ -71,12 +71,12 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of connect(2).
     fn connect(&self, fd: &Self::Fd, address: &Address) -> io::Result<()>;
 
-    /// Takes the next connection.
+    /// Takes the next connection, and says where it comes from.
     ///
     /// # Errors
     ///
     /// Those of accept(2).
-    fn accept(&self, fd: &Self::Fd) -> io::Result<Self::Fd>;
+    fn accept(&self, fd: &Self::Fd) -> io::Result<(Self::Fd, Address)>;
 
     /// Takes the pending error of a socket, `SO_ERROR`.
     ///
@@ -120,6 +120,64 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of write(2); [`io::ErrorKind::WouldBlock`] when there is no room.
     fn write(&self, fd: &Self::Fd, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Reads into several buffers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Those of readv(2).
+    fn read_vectored(&self, fd: &Self::Fd, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Writes several pieces, one after the other. Never raises SIGPIPE on a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of writev(2).
+    fn write_vectored(&self, fd: &Self::Fd, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Reads from a socket and leaves there what was read.
+    ///
+    /// # Errors
+    ///
+    /// Those of recv(2) with `MSG_PEEK`.
+    fn peek(&self, fd: &Self::Fd, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Whether a socket may be bound to an address on which connections of an earlier one are
+    /// still ending, `SO_REUSEADDR`. To be said before [`bind`](Kernel::bind).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    fn set_reuse_address(&self, fd: &Self::Fd, on: bool) -> io::Result<()>;
+
+    /// Whether a TCP socket sends small pieces at once, `TCP_NODELAY`.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    fn nodelay(&self, fd: &Self::Fd) -> io::Result<bool>;
+
+    /// Makes a TCP socket send small pieces at once, or collect them.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    fn set_nodelay(&self, fd: &Self::Fd, on: bool) -> io::Result<()>;
+
+    /// Whether calls on the open file description return `EAGAIN` instead of blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2), `F_GETFL`.
+    fn nonblocking(&self, fd: &Self::Fd) -> io::Result<bool>;
+
+    /// Makes calls on the open file description return `EAGAIN` instead of blocking, or block.
+    /// Concerns all numbers of that description, those of other processes among them.
+    ///
+    /// # Errors
+    ///
+    /// Those of ioctl(2), `FIONBIO`.
+    fn set_nonblocking(&self, fd: &Self::Fd, on: bool) -> io::Result<()>;
+
     /// Another number for the same open file description.
     ///
     /// # Errors
@@ -129,10 +187,14 @@ pub trait Kernel: Debug + Send + Sync + 'static {
 
     /// Gives the number back. It is gone afterwards, whatever the result: EINTR is not retried.
     ///
+    /// By reference, so that the last user of a descriptor that many share can do it. The caller
+    /// has to know that nobody uses `fd` meanwhile or afterwards: a call on a number that was
+    /// closed fails with `EBADF`, or panics where a model looks on.
+    ///
     /// # Errors
     ///
-    /// Those of close(2).
-    fn close(&self, fd: Self::Fd) -> io::Result<()>;
+    /// Those of close(2). `EBADF` for the second close of a value, which does nothing.
+    fn close(&self, fd: &Self::Fd) -> io::Result<()>;
 
     /// An event queue with its break, which is registered under [`Token::BREAK`] and is reported
     /// for as long as a token is there.

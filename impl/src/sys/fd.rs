@@ -8,31 +8,67 @@
 //! `main` that uses pipes has to ignore it itself, or a broken pipe ends the process.
 //!
 //! Who closes: [`close`], which reports the error, or dropping the value, which cannot. Either
-//! way `close(2)` is called once. On Linux the number is free again when the call returns,
-//! EINTR and EIO included, and another thread may own it already: calling again would close a
-//! stranger's file.
+//! way `close(2)` is called once: [`close`] takes the number out of the value by a swap, so that
+//! whoever comes later, the destructor included, finds none. On Linux the number is free again
+//! when the call returns, EINTR and EIO included, and another thread may own it already: calling
+//! again would close a stranger's file.
+//!
+//! [`close`] works through a shared reference, so a `Descriptor` does not lend its number as
+//! `AsFd`: such a borrow could outlive the number. Whoever borrows it counts as a user of a
+//! source instead, and gets a `FdGuard`, during whose life nobody closes.
 
 use super::{Returned, socket};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use core::sync::atomic::{AtomicI32, Ordering};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// A descriptor of Linux that is owned by this value.
+/// A descriptor of Linux that is owned by this value, until it is closed.
 pub struct Descriptor {
-    fd: OwnedFd,
+    /// The number, or [`Descriptor::CLOSED`].
+    number: AtomicI32,
     socket: bool,
 }
 
 impl Descriptor {
+    /// What is there instead of a number once it was closed. No call accepts it.
+    const CLOSED: RawFd = -1;
+
     pub(super) fn socket(fd: OwnedFd) -> Descriptor {
-        Descriptor { fd, socket: true }
+        Descriptor { number: AtomicI32::new(fd.into_raw_fd()), socket: true }
     }
 
     fn other(fd: OwnedFd) -> Descriptor {
-        Descriptor { fd, socket: false }
+        Descriptor { number: AtomicI32::new(fd.into_raw_fd()), socket: false }
     }
 
     pub(super) fn raw(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        // Relaxed: written once after it was made, by `take`; whoever closes knows that nobody
+        // uses the descriptor any more, and has learned that from all who did.
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Takes the number out: whoever finds it here owns it.
+    fn take(&self) -> Option<RawFd> {
+        // Relaxed: only the number travels, and a swap gives it to one caller.
+        let number = self.number.swap(Descriptor::CLOSED, Ordering::Relaxed);
+        (number != Descriptor::CLOSED).then_some(number)
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if let Some(number) = self.take() {
+            // SAFETY: `take` found the number, so it is open and nobody else owns it.
+            drop(unsafe { own(number) });
+        }
+    }
+}
+
+/// The number, which promises nothing: neither that it is open nor that it stays so. -1 once it
+/// was closed.
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.raw()
     }
 }
 
@@ -45,20 +81,18 @@ impl core::fmt::Debug for Descriptor {
 impl From<OwnedFd> for Descriptor {
     /// Adopts a descriptor that was made elsewhere. Asks the kernel once whether it is a socket.
     fn from(fd: OwnedFd) -> Descriptor {
-        let socket = socket::is_socket(&fd);
-        Descriptor { fd, socket }
+        if socket::is_socket(&fd) { Descriptor::socket(fd) } else { Descriptor::other(fd) }
     }
 }
 
 impl From<Descriptor> for OwnedFd {
+    /// # Panics
+    ///
+    /// When the descriptor was closed.
     fn from(descriptor: Descriptor) -> OwnedFd {
-        descriptor.fd
-    }
-}
-
-impl AsFd for Descriptor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        let number = descriptor.take().expect("taking the number of a closed descriptor");
+        // SAFETY: `take` found the number, so it is open and nobody else owns it.
+        unsafe { own(number) }
     }
 }
 
@@ -89,7 +123,7 @@ pub(super) fn dup(descriptor: &Descriptor) -> io::Result<Descriptor> {
     let number = unsafe { libc::fcntl(descriptor.raw(), libc::F_DUPFD_CLOEXEC, 3) }.or_errno()?;
     // SAFETY: fcntl succeeded, so this is a new number and nobody else has it.
     let fd = unsafe { own(number) };
-    Ok(Descriptor { fd, socket: descriptor.socket })
+    Ok(if descriptor.socket { Descriptor::socket(fd) } else { Descriptor::other(fd) })
 }
 
 pub(super) fn read(descriptor: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
@@ -104,9 +138,53 @@ pub(super) fn write(descriptor: &Descriptor, bytes: &[u8]) -> io::Result<usize> 
     }
 }
 
-pub(super) fn close(descriptor: Descriptor) -> io::Result<()> {
-    let number = descriptor.fd.into_raw_fd();
-    // SAFETY: the number comes out of the value that owned it, so nobody closes it again.
+pub(super) fn read_vectored(
+    descriptor: &Descriptor,
+    buffers: &mut [IoSliceMut<'_>],
+) -> io::Result<usize> {
+    let (start, count) = (buffers.as_mut_ptr().cast::<libc::iovec>(), most_pieces(buffers.len()));
+    // SAFETY: an `IoSliceMut` has the layout of an iovec, `count` of them lie at `start`, and
+    // each describes one exclusive borrow.
+    let count = unsafe { libc::readv(descriptor.raw(), start, count) };
+    count.or_errno().map(isize::cast_unsigned)
+}
+
+pub(super) fn write_vectored(descriptor: &Descriptor, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    if descriptor.socket {
+        return socket::send_vectored(descriptor, pieces);
+    }
+    let (start, count) = (pieces.as_ptr().cast::<libc::iovec>(), most_pieces(pieces.len()));
+    // SAFETY: an `IoSlice` has the layout of an iovec, `count` of them lie at `start`, and
+    // writev only reads.
+    let count = unsafe { libc::writev(descriptor.raw(), start, count) };
+    count.or_errno().map(isize::cast_unsigned)
+}
+
+/// How many of so many pieces one call takes: more are an error of the kernel, fewer a short
+/// read or write.
+fn most_pieces(pieces: usize) -> libc::c_int {
+    const IOV_MAX: usize = 1024;
+    pieces.min(IOV_MAX) as libc::c_int
+}
+
+pub(super) fn nonblocking(descriptor: &Descriptor) -> io::Result<bool> {
+    // SAFETY: F_GETFL takes no argument and touches no memory of ours.
+    let flags = unsafe { libc::fcntl(descriptor.raw(), libc::F_GETFL) }.or_errno()?;
+    Ok(flags & libc::O_NONBLOCK != 0)
+}
+
+pub(super) fn set_nonblocking(descriptor: &Descriptor, on: bool) -> io::Result<()> {
+    let mut on = libc::c_int::from(on);
+    // SAFETY: FIONBIO reads one integer, which outlives the call.
+    unsafe { libc::ioctl(descriptor.raw(), libc::FIONBIO, &raw mut on) }.or_errno().map(drop)
+}
+
+pub(super) fn close(descriptor: &Descriptor) -> io::Result<()> {
+    let Some(number) = descriptor.take() else {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    };
+    // SAFETY: `take` found the number, so it is open and nobody else owns it; the caller knows
+    // that nobody uses it, and who comes later finds none.
     unsafe { libc::close(number) }.or_errno().map(drop)
 }
 

@@ -10,7 +10,7 @@ use crate::seam::{
 };
 use netpoller_spec::Mode;
 use netpoller_spec::token::Token;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 
 /// Linux, with epoll as its event queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Kernel for Epoll {
         socket::connect(fd, address)
     }
 
-    fn accept(&self, fd: &Descriptor) -> io::Result<Descriptor> {
+    fn accept(&self, fd: &Descriptor) -> io::Result<(Descriptor, Address)> {
         socket::accept(fd)
     }
 
@@ -75,11 +75,43 @@ impl Kernel for Epoll {
         fd::write(fd, bytes)
     }
 
+    fn read_vectored(&self, fd: &Descriptor, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        fd::read_vectored(fd, buffers)
+    }
+
+    fn write_vectored(&self, fd: &Descriptor, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        fd::write_vectored(fd, pieces)
+    }
+
+    fn peek(&self, fd: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+        socket::peek(fd, buffer)
+    }
+
+    fn set_reuse_address(&self, fd: &Descriptor, on: bool) -> io::Result<()> {
+        socket::set_reuse_address(fd, on)
+    }
+
+    fn nodelay(&self, fd: &Descriptor) -> io::Result<bool> {
+        socket::nodelay(fd)
+    }
+
+    fn set_nodelay(&self, fd: &Descriptor, on: bool) -> io::Result<()> {
+        socket::set_nodelay(fd, on)
+    }
+
+    fn nonblocking(&self, fd: &Descriptor) -> io::Result<bool> {
+        fd::nonblocking(fd)
+    }
+
+    fn set_nonblocking(&self, fd: &Descriptor, on: bool) -> io::Result<()> {
+        fd::set_nonblocking(fd, on)
+    }
+
     fn dup(&self, fd: &Descriptor) -> io::Result<Descriptor> {
         fd::dup(fd)
     }
 
-    fn close(&self, fd: Descriptor) -> io::Result<()> {
+    fn close(&self, fd: &Descriptor) -> io::Result<()> {
         fd::close(fd)
     }
 

@@ -3,14 +3,14 @@
 //! One system call per function. Sockets are made non-blocking and close-on-exec by the call
 //! that makes them, so there is no moment at which a fork in another thread could inherit one.
 //!
-//! Out of scope: options other than the pending error. A listener is bound without
-//! `SO_REUSEADDR`, since that is a decision of whoever binds.
+//! Out of scope: options other than those below. A socket is made without `SO_REUSEADDR`, since
+//! that is a decision of whoever binds.
 
 use super::address::{self, Raw};
 use super::{Descriptor, Returned, fd};
 use crate::seam::{Address, HowToShut, Kind};
 use core::mem::size_of;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 const FLAGS: libc::c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
@@ -61,12 +61,15 @@ pub(super) fn connect(socket: &Descriptor, address: &Address) -> io::Result<()> 
     unsafe { libc::connect(socket.raw(), raw.as_ptr(), raw.length()) }.or_errno().map(drop)
 }
 
-pub(super) fn accept(listener: &Descriptor) -> io::Result<Descriptor> {
-    let (address, length) = (core::ptr::null_mut(), core::ptr::null_mut());
-    // SAFETY: null pointers say that the address of the peer is not wanted.
-    let new = unsafe { libc::accept4(listener.raw(), address, length, FLAGS) }.or_errno()?;
+pub(super) fn accept(listener: &Descriptor) -> io::Result<(Descriptor, Address)> {
+    let mut raw = Raw::empty();
+    let mut length = Raw::capacity();
+    // SAFETY: `raw` has room for `length` bytes.
+    let new = unsafe { libc::accept4(listener.raw(), raw.as_mut_ptr(), &mut length, FLAGS) };
     // SAFETY: accept4 succeeded, so this is a new number and nobody else has it.
-    Ok(Descriptor::socket(unsafe { fd::own(new) }))
+    let new = new.or_errno().map(|new| Descriptor::socket(unsafe { fd::own(new) }))?;
+    raw.set_length(length);
+    Ok((new, address::decode(&raw)?))
 }
 
 pub(super) fn shutdown(socket: &Descriptor, how: HowToShut) -> io::Result<()> {
@@ -87,23 +90,64 @@ pub(super) fn send(socket: &Descriptor, bytes: &[u8]) -> io::Result<usize> {
     count.or_errno().map(isize::cast_unsigned)
 }
 
+/// The same for several pieces. More than the kernel takes at once are a short write.
+pub(super) fn send_vectored(socket: &Descriptor, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    const IOV_MAX: usize = 1024;
+    // SAFETY: msghdr is plain data for which zeroes mean: no address, no control data.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len().min(IOV_MAX) as _;
+    // SAFETY: an `IoSlice` has the layout of an iovec, `msg_iovlen` of them lie at `msg_iov`,
+    // and sendmsg only reads them and what they describe.
+    let count = unsafe { libc::sendmsg(socket.raw(), &raw const message, libc::MSG_NOSIGNAL) };
+    count.or_errno().map(isize::cast_unsigned)
+}
+
+/// Reads and leaves there what was read.
+pub(super) fn peek(socket: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+    let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: pointer and length are those of one exclusive borrow.
+    let count = unsafe { libc::recv(socket.raw(), start, length, libc::MSG_PEEK) };
+    count.or_errno().map(isize::cast_unsigned)
+}
+
 pub(super) fn take_error(socket: &Descriptor) -> io::Result<Option<io::Error>> {
-    let pending = option(socket.raw(), libc::SO_ERROR)?;
+    let pending = option(socket.raw(), libc::SOL_SOCKET, libc::SO_ERROR)?;
     Ok((pending != 0).then(|| io::Error::from_raw_os_error(pending)))
 }
 
 /// Whether a socket is behind the number. One that is not open is none.
 pub(super) fn is_socket(fd: &OwnedFd) -> bool {
-    option(fd.as_raw_fd(), libc::SO_TYPE).is_ok()
+    option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TYPE).is_ok()
 }
 
-fn option(number: RawFd, name: libc::c_int) -> io::Result<libc::c_int> {
+pub(super) fn set_reuse_address(socket: &Descriptor, on: bool) -> io::Result<()> {
+    set_option(socket.raw(), libc::SOL_SOCKET, libc::SO_REUSEADDR, on)
+}
+
+pub(super) fn nodelay(socket: &Descriptor) -> io::Result<bool> {
+    option(socket.raw(), libc::IPPROTO_TCP, libc::TCP_NODELAY).map(|value| value != 0)
+}
+
+pub(super) fn set_nodelay(socket: &Descriptor, on: bool) -> io::Result<()> {
+    set_option(socket.raw(), libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
+}
+
+fn option(number: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     let place = (&raw mut value).cast();
     // SAFETY: `value` has `length` bytes, and both are borrowed by nobody else.
-    unsafe { libc::getsockopt(number, libc::SOL_SOCKET, name, place, &mut length) }.or_errno()?;
+    unsafe { libc::getsockopt(number, level, name, place, &mut length) }.or_errno()?;
     Ok(value)
+}
+
+fn set_option(number: RawFd, level: libc::c_int, name: libc::c_int, on: bool) -> io::Result<()> {
+    let value = libc::c_int::from(on);
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw const value).cast();
+    // SAFETY: `value` has `length` bytes, and setsockopt only reads them.
+    unsafe { libc::setsockopt(number, level, name, place, length) }.or_errno().map(drop)
 }
 
 pub(super) fn local_address(socket: &Descriptor) -> io::Result<Address> {

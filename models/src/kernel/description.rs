@@ -20,14 +20,16 @@
 //! # Out of scope
 //!
 //! References held by system calls that are under way: a description ends when its last number
-//! is closed, even if another thread is inside a call on it. Through the seam that cannot
-//! happen, because a number is closed by its owner, by value.
+//! is closed, even if another thread is inside a call on it. Through the seam that must not
+//! happen: whoever closes a number knows that nobody uses it, and a call that begins after the
+//! close panics.
 
 use super::epoll::{Epoll, Key};
 use super::errno::{Errno, Result};
 use super::event::Eventfd;
 use super::pipe::Pipe;
 use super::unix::Pair;
+use core::sync::atomic::AtomicBool;
 use netpoller::seam::{Arc, Mutex, Primitives};
 use std::hash::{Hash, Hasher};
 use std::sync::Weak;
@@ -181,6 +183,10 @@ pub(super) struct Description<P: Primitives> {
     /// Its name: descriptions are numbered as they are made.
     pub(super) serial: u64,
     pub(super) file: File<P>,
+    /// Whether its calls are meant to return `EAGAIN` instead of blocking. Here they always do:
+    /// a call that blocks is not simulated. No step of the program: it is settled before a
+    /// description is shared.
+    pub(super) nonblocking: AtomicBool,
 }
 
 /// What a description is of.
@@ -195,6 +201,12 @@ pub(super) enum File<P: Primitives> {
 }
 
 impl<P: Primitives> Description<P> {
+    pub(super) fn new(serial: u64, file: File<P>) -> Description<P> {
+        // A regular file is opened by others, who know nothing of pollers.
+        let nonblocking = AtomicBool::new(!matches!(file, File::Regular));
+        Description { serial, file, nonblocking }
+    }
+
     /// Locks the object; `None` for what is not one in this sense.
     fn with<R>(&self, look: impl FnOnce(&mut dyn Object<P>, End) -> R) -> Option<R> {
         match &self.file {
@@ -304,6 +316,12 @@ impl<P: Primitives> Description<P> {
             File::Epoll(_) => Err(Errno::EINVAL),
             File::Regular => Ok(bytes.len()),
         }
+    }
+
+    /// Reads from a socket and leaves there what was read.
+    pub(super) fn peek_bytes(&self, buffer: &mut [u8]) -> Result<usize> {
+        let (pair, end) = self.socket()?;
+        pair.lock().peek(end, buffer)
     }
 
     /// The pair of sockets that this is an end of.

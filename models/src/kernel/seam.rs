@@ -2,8 +2,10 @@
 //!
 //! [`SimFd`] owns a number and reaches its object without the table. It is closed by
 //! [`Kernel::close`] or when it is dropped; a number that is not its own any more by then, or
-//! not open, was closed twice, and that is a panic that says so. A drop in a thread that
-//! panics already closes nothing: the engine may be gone, and the execution has failed anyway.
+//! not open, was closed twice, and that is a panic that says so. So is a call on a descriptor
+//! whose number was closed: on Linux it would reach whoever has the number now (Go #7970). A
+//! drop in a thread that panics already closes nothing: the engine may be gone, and the
+//! execution has failed anyway.
 //!
 //! [`SimQueue`] is an event queue and an eventfd that is registered in it, level-triggered, as
 //! the break: two numbers, as on Linux. Descriptors are registered once, edge-triggered.
@@ -14,6 +16,7 @@ use super::errno::{Errno, Result};
 use super::table::Opened;
 use super::unix::Pair;
 use super::{Report, SimKernel};
+use core::sync::atomic::{AtomicBool, Ordering};
 use netpoller::seam::{
     Address, Arc, Batch, Event, HowToShut, Kernel, Kind, Mutex, Primitives, RegisterFault,
     SetChange, Timeout,
@@ -21,7 +24,7 @@ use netpoller::seam::{
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 
 /// What a descriptor is registered for.
 const BOTH_DIRECTIONS: u32 = mask::IN | mask::OUT | mask::RDHUP | mask::ET;
@@ -33,12 +36,13 @@ pub struct SimFd<P: Primitives> {
     number: i32,
     description: Arc<Description<P>>,
     kernel: SimKernel<P>,
-    closed: bool,
+    /// An oracle and no step of the program: it is a function of what the closing thread did.
+    closed: AtomicBool,
 }
 
 impl<P: Primitives> SimFd<P> {
     fn new(kernel: &SimKernel<P>, (number, description): Opened<P>) -> SimFd<P> {
-        SimFd { number, description, kernel: kernel.clone(), closed: false }
+        SimFd { number, description, kernel: kernel.clone(), closed: AtomicBool::new(false) }
     }
 
     /// Its number.
@@ -61,10 +65,25 @@ impl<P: Primitives> SimFd<P> {
         })
     }
 
-    fn give_back(&mut self) {
-        self.closed = true;
-        let result = self.kernel.core.table.lock().close(self.number);
+    /// What it names.
+    ///
+    /// # Panics
+    ///
+    /// When its number was closed.
+    fn open(&self) -> &Arc<Description<P>> {
         let number = self.number;
+        assert!(
+            !self.closed.load(Ordering::Relaxed),
+            "the number {number} was used after it was closed: it may be somebody else's by now"
+        );
+        &self.description
+    }
+
+    fn give_back(&self) {
+        let number = self.number;
+        let first = !self.closed.swap(true, Ordering::Relaxed);
+        assert!(first, "the number {number} was closed twice");
+        let result = self.kernel.core.table.lock().close(self.number);
         let (description, last) =
             result.unwrap_or_else(|_| panic!("the number {number} was closed twice"));
         assert!(
@@ -79,7 +98,7 @@ impl<P: Primitives> SimFd<P> {
 
 impl<P: Primitives> Drop for SimFd<P> {
     fn drop(&mut self) {
-        if !self.closed && !std::thread::panicking() {
+        if !*self.closed.get_mut() && !std::thread::panicking() {
             self.give_back();
         }
     }
@@ -215,22 +234,22 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         Err(unsupported("connect"))
     }
 
-    fn accept(&self, _fd: &SimFd<P>) -> io::Result<SimFd<P>> {
+    fn accept(&self, _fd: &SimFd<P>) -> io::Result<(SimFd<P>, Address)> {
         Err(unsupported("accept"))
     }
 
     fn take_error(&self, fd: &SimFd<P>) -> io::Result<Option<io::Error>> {
-        let (pair, end) = fd.description.socket()?;
+        let (pair, end) = fd.open().socket()?;
         Ok(pair.lock().take_error(end).map(io::Error::from))
     }
 
     fn local_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
-        fd.description.socket()?;
+        fd.open().socket()?;
         Ok(Address::Unnamed)
     }
 
     fn peer_address(&self, fd: &SimFd<P>) -> io::Result<Address> {
-        let (pair, end) = fd.description.socket()?;
+        let (pair, end) = fd.open().socket()?;
         if pair.lock().is_connected(end) {
             Ok(Address::Unnamed)
         } else {
@@ -239,24 +258,70 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn shutdown(&self, fd: &SimFd<P>, how: HowToShut) -> io::Result<()> {
-        let (pair, end) = fd.description.socket()?;
+        let (pair, end) = fd.open().socket()?;
         Ok(change(pair, |pair: &mut Pair<P>| pair.shutdown(end, how))?)
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.description.read(buffer)?)
+        Ok(fd.open().read(buffer)?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
-        Ok(fd.description.write(bytes)?)
+        Ok(fd.open().write(bytes)?)
+    }
+
+    fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut all = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
+        let count = fd.open().read(&mut all)?;
+        let mut rest = &all[..count];
+        for buffer in buffers {
+            let (this, others) = rest.split_at(rest.len().min(buffer.len()));
+            buffer[..this.len()].copy_from_slice(this);
+            rest = others;
+        }
+        Ok(count)
+    }
+
+    fn write_vectored(&self, fd: &SimFd<P>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        Ok(fd.open().write(&all)?)
+    }
+
+    fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(fd.open().peek_bytes(buffer)?)
+    }
+
+    fn set_reuse_address(&self, fd: &SimFd<P>, _on: bool) -> io::Result<()> {
+        // Unix sockets take note of it and do nothing.
+        fd.open().socket()?;
+        Ok(())
+    }
+
+    fn nodelay(&self, fd: &SimFd<P>) -> io::Result<bool> {
+        fd.open().socket()?;
+        Err(Errno::EOPNOTSUPP.into())
+    }
+
+    fn set_nodelay(&self, fd: &SimFd<P>, _on: bool) -> io::Result<()> {
+        fd.open().socket()?;
+        Err(Errno::EOPNOTSUPP.into())
+    }
+
+    fn nonblocking(&self, fd: &SimFd<P>) -> io::Result<bool> {
+        Ok(fd.open().nonblocking.load(Ordering::Relaxed))
+    }
+
+    fn set_nonblocking(&self, fd: &SimFd<P>, on: bool) -> io::Result<()> {
+        fd.open().nonblocking.store(on, Ordering::Relaxed);
+        Ok(())
     }
 
     fn dup(&self, fd: &SimFd<P>) -> io::Result<SimFd<P>> {
-        let number = self.core.table.lock().dup(&fd.description)?;
-        Ok(SimFd::new(self, (number, fd.description.clone())))
+        let number = self.core.table.lock().dup(fd.open())?;
+        Ok(SimFd::new(self, (number, Arc::clone(fd.open()))))
     }
 
-    fn close(&self, mut fd: SimFd<P>) -> io::Result<()> {
+    fn close(&self, fd: &SimFd<P>) -> io::Result<()> {
         fd.give_back();
         Ok(())
     }
@@ -277,8 +342,8 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         token: Token,
     ) -> std::result::Result<SetChange, RegisterFault> {
         let epoll = queue.epoll.description.epoll();
-        let added = epoll
-            .and_then(|epoll| epoll.add(fd.number, &fd.description, BOTH_DIRECTIONS, token.bits()));
+        let added =
+            epoll.and_then(|epoll| epoll.add(fd.number, fd.open(), BOTH_DIRECTIONS, token.bits()));
         match added {
             Ok(()) => Ok(SetChange::InForce),
             Err(Errno::EPERM) => Err(RegisterFault::NotPollable(Errno::EPERM.into())),
@@ -287,7 +352,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn remove(&self, queue: &SimQueue<P>, fd: &SimFd<P>) -> io::Result<SetChange> {
-        let key = Key { number: fd.number, description: fd.description.serial };
+        let key = Key { number: fd.number, description: fd.open().serial };
         queue.epoll.description.epoll()?.delete(key)?;
         Ok(SetChange::InForce)
     }

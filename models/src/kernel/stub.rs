@@ -20,7 +20,7 @@ use netpoller::seam::{
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 
 /// The kernel of nothing but a break.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl<P: Primitives> Kernel for StubKernel<P> {
         Err(unsupported("connect"))
     }
 
-    fn accept(&self, _fd: &StubFd) -> io::Result<StubFd> {
+    fn accept(&self, _fd: &StubFd) -> io::Result<(StubFd, Address)> {
         Err(unsupported("accept"))
     }
 
@@ -121,11 +121,43 @@ impl<P: Primitives> Kernel for StubKernel<P> {
         Err(unsupported("write"))
     }
 
+    fn read_vectored(&self, _fd: &StubFd, _buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Err(unsupported("readv"))
+    }
+
+    fn write_vectored(&self, _fd: &StubFd, _pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(unsupported("writev"))
+    }
+
+    fn peek(&self, _fd: &StubFd, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(unsupported("recv"))
+    }
+
+    fn set_reuse_address(&self, _fd: &StubFd, _on: bool) -> io::Result<()> {
+        Err(unsupported("setsockopt"))
+    }
+
+    fn nodelay(&self, _fd: &StubFd) -> io::Result<bool> {
+        Err(unsupported("getsockopt"))
+    }
+
+    fn set_nodelay(&self, _fd: &StubFd, _on: bool) -> io::Result<()> {
+        Err(unsupported("setsockopt"))
+    }
+
+    fn nonblocking(&self, _fd: &StubFd) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn set_nonblocking(&self, _fd: &StubFd, _on: bool) -> io::Result<()> {
+        Err(unsupported("ioctl"))
+    }
+
     fn dup(&self, _fd: &StubFd) -> io::Result<StubFd> {
         Ok(StubFd)
     }
 
-    fn close(&self, _fd: StubFd) -> io::Result<()> {
+    fn close(&self, _fd: &StubFd) -> io::Result<()> {
         Ok(())
     }
 

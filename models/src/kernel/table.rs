@@ -70,7 +70,7 @@ impl<P: Primitives> Table<P> {
     /// A number for a new description. `file` is told its serial number.
     pub(super) fn open(&mut self, file: impl FnOnce(u64) -> File<P>) -> Result<Opened<P>> {
         let serial = self.next_serial;
-        let opened = self.name(Arc::new(Description { serial, file: file(serial) }))?;
+        let opened = self.name(Arc::new(Description::new(serial, file(serial))))?;
         self.next_serial += 1;
         Ok(opened)
     }

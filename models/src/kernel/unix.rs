@@ -147,6 +147,31 @@ impl<P: Primitives> Pair<P> {
         (result, wakes)
     }
 
+    /// Reads and leaves there what was read. Only an error that was pending is taken.
+    pub(super) fn peek(&mut self, end: End, buffer: &mut [u8]) -> Result<usize> {
+        let kind = self.kind;
+        let (me, _peer) = self.both(end);
+        let messages = match kind {
+            Kind::Stream => me.received.len(),
+            Kind::Datagram => 1,
+        };
+        let mut taken = 0;
+        for message in me.received.iter().take(messages) {
+            let unread = &message.bytes[message.read..];
+            let count = unread.len().min(buffer.len() - taken);
+            buffer[taken..taken + count].copy_from_slice(&unread[..count]);
+            taken += count;
+        }
+        if taken > 0 || buffer.is_empty() || (kind == Kind::Datagram && !me.received.is_empty()) {
+            return Ok(taken);
+        }
+        match (kind, me.error.take()) {
+            (Kind::Stream, Some(error)) => Err(error),
+            (Kind::Stream, None) if me.shut_read => Ok(0),
+            _ => Err(Errno::EAGAIN),
+        }
+    }
+
     fn receive_datagram(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes<P>) {
         let config = self.config;
         let (me, peer) = self.both(end);
