@@ -9,82 +9,119 @@
 //! `&Source`: an inherent `read` would win over the trait's.
 
 use crate::error::Reason;
+use crate::operation::{Operation, uninterrupted};
 use crate::poller::Poller;
 use crate::seam::{HowToShut, Kernel, Kind, System};
-use crate::source::{Source, Waiter};
+use crate::source::{Fd, Source};
+use core::future::poll_fn;
 use netpoller_spec::Mode;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 
 impl<S: System> Source<S> {
     /// Reads what is there, waiting until there is something. `Ok(0)`: the end of the stream,
     /// or an empty buffer, for which nothing is waited for.
     ///
+    /// Cancel safety: when the future is dropped nothing has been read, and its place in the
+    /// queue of readers is given up.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2); [`Reason`] `Closed`, `NotPollable`.
+    pub async fn async_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return self.nothing();
+        }
+        self.operate(Mode::Read, |kernel, fd| kernel.read(fd, buffer)).await
+    }
+
+    /// Reads into several buffers, one after the other, as [`async_read`](Self::async_read) does
+    /// into one.
+    ///
     /// Cancel safety: when the future is dropped nothing has been read.
     ///
     /// # Errors
     ///
-    /// Those of read(2); [`Reason`] `Closed`, `NotPollable`, and `Busy` while
-    /// another task reads.
-    pub async fn async_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut waiter = self.waiter(Mode::Read)?;
-        if buffer.is_empty() {
-            return self.nothing(Mode::Read);
+    /// Those of readv(2); [`Reason`] `Closed`, `NotPollable`.
+    pub async fn async_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return self.nothing();
         }
-        waiter.prepare()?;
-        loop {
-            match self.try_read(buffer) {
-                Err(error) if blocked(&error) => waiter.ready().await?,
-                done => return done,
-            }
-        }
+        self.operate(Mode::Read, |kernel, fd| kernel.read_vectored(fd, buffers)).await
     }
 
     /// Writes what there is room for, waiting until there is some. `Ok(0)` for no bytes.
+    ///
+    /// Cancel safety: when the future is dropped nothing has been written, and its place in the
+    /// queue of writers is given up.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2); [`Reason`] `Closed`.
+    pub async fn async_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return self.nothing();
+        }
+        self.operate(Mode::Write, |kernel, fd| kernel.write(fd, bytes)).await
+    }
+
+    /// Writes several pieces, one after the other, as [`async_write`](Self::async_write) does
+    /// one.
     ///
     /// Cancel safety: when the future is dropped nothing has been written.
     ///
     /// # Errors
     ///
-    /// Those of write(2); [`Reason`] `Closed`, and `Busy` while another task
-    /// writes.
-    pub async fn async_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut waiter = self.waiter(Mode::Write)?;
-        if bytes.is_empty() {
-            return self.nothing(Mode::Write);
+    /// Those of writev(2); [`Reason`] `Closed`.
+    pub async fn async_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            return self.nothing();
         }
-        waiter.prepare()?;
-        loop {
-            match self.try_write(bytes) {
-                Err(error) if blocked(&error) => waiter.ready().await?,
-                done => return done,
-            }
-        }
+        self.operate(Mode::Write, |kernel, fd| kernel.write_vectored(fd, pieces)).await
+    }
+
+    /// One operation in the async style.
+    pub(crate) async fn operate<T>(
+        &self,
+        mode: Mode,
+        mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut operation = Operation::new(self, mode);
+        poll_fn(|cx| operation.poll(cx.waker(), &mut call)).await
+    }
+
+    /// One operation in the blocking style.
+    pub(crate) fn operate_blocking<T>(
+        &self,
+        mode: Mode,
+        call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        Operation::new(self, mode).block(call)
     }
 
     /// An operation on no bytes: nothing to wait for, but not on a closed descriptor.
-    fn nothing(&self, mode: Mode) -> io::Result<usize> {
-        match self.incarnation().check(mode) {
-            Err(netpoller_spec::Reason::Closed) => Err(Reason::Closed.into()),
-            Err(netpoller_spec::Reason::NotPollable) | Ok(()) => Ok(0),
+    pub(crate) fn nothing(&self) -> io::Result<usize> {
+        match self.entry().map(|incarnation| incarnation.check(Mode::Write)) {
+            Some(Err(netpoller_spec::Reason::Closed)) => Err(Reason::Closed.into()),
+            _ => self.using(|_, _| Ok(0)),
         }
     }
 
-    /// Reads without waiting: one system call, repeated on EINTR.
+    /// Reads without waiting, neither for data nor for a turn: one system call, repeated on EINTR.
     ///
     /// # Errors
     ///
-    /// Those of read(2); kind `WouldBlock` when there is nothing.
+    /// Those of read(2); kind `WouldBlock` when there is nothing; [`Reason::Closed`].
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        uninterrupted(|| self.kernel().read(self.fd(), buffer))
+        self.using(|kernel, fd| uninterrupted(|| kernel.read(fd, buffer)))
     }
 
-    /// Writes without waiting: one system call, repeated on EINTR.
+    /// Writes without waiting, neither for room nor for a turn: one system call, repeated on EINTR.
     ///
     /// # Errors
     ///
-    /// Those of write(2); kind `WouldBlock` when there is no room.
+    /// Those of write(2); kind `WouldBlock` when there is no room; [`Reason::Closed`].
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| self.kernel().write(self.fd(), bytes))
+        self.using(|kernel, fd| uninterrupted(|| kernel.write(fd, bytes)))
     }
 
     /// Shuts one direction of a connection, or both. The peer sees the end of the stream; own
@@ -92,62 +129,50 @@ impl<S: System> Source<S> {
     ///
     /// # Errors
     ///
-    /// Those of shutdown(2).
+    /// Those of shutdown(2); [`Reason::Closed`].
     pub fn shutdown(&self, how: HowToShut) -> io::Result<()> {
-        self.kernel().shutdown(self.fd(), how)
+        self.using(|kernel, fd| kernel.shutdown(fd, how))
     }
 }
 
-/// The blocking style. Somebody else has to drive the poller; see [`Waiter::wait`].
+/// The blocking style. Somebody else has to drive the poller; see
+/// [`Waiter::wait`](crate::source::Waiter::wait).
 impl<S: System> io::Read for &Source<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut waiter = self.waiter(Mode::Read)?;
         if buffer.is_empty() {
-            return self.nothing(Mode::Read);
+            return self.nothing();
         }
-        blocking(&mut waiter, || self.try_read(buffer))
+        self.operate_blocking(Mode::Read, |kernel, fd| kernel.read(fd, buffer))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return self.nothing();
+        }
+        self.operate_blocking(Mode::Read, |kernel, fd| kernel.read_vectored(fd, buffers))
     }
 }
 
-/// The blocking style. Somebody else has to drive the poller; see [`Waiter::wait`].
+/// The blocking style. Somebody else has to drive the poller; see
+/// [`Waiter::wait`](crate::source::Waiter::wait).
 impl<S: System> io::Write for &Source<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut waiter = self.waiter(Mode::Write)?;
         if bytes.is_empty() {
-            return self.nothing(Mode::Write);
+            return self.nothing();
         }
-        blocking(&mut waiter, || self.try_write(bytes))
+        self.operate_blocking(Mode::Write, |kernel, fd| kernel.write(fd, bytes))
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            return self.nothing();
+        }
+        self.operate_blocking(Mode::Write, |kernel, fd| kernel.write_vectored(fd, pieces))
     }
 
     /// Nothing is buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn blocking<S: System>(
-    waiter: &mut Waiter<'_, S>,
-    mut call: impl FnMut() -> io::Result<usize>,
-) -> io::Result<usize> {
-    waiter.prepare()?;
-    loop {
-        match call() {
-            Err(error) if blocked(&error) => waiter.wait()?,
-            done => return done,
-        }
-    }
-}
-
-fn blocked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
     }
 }
 

@@ -111,7 +111,7 @@ impl<S: System> Poller<S> {
         let token = Token::entry(index, generation);
         let Shared { system, queue, .. } = &*self.shared;
         match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
-            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Place { index, generation })),
+            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Some(Place { index, generation }))),
             Ok(Err(error)) => {
                 let undone = system.kernel().remove(queue, &fd);
                 wake(self.retire_or_release(index, desc, generation));

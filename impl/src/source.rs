@@ -1,87 +1,152 @@
-//! A registered descriptor with its lifetime, and the right to wait on it.
+//! A registered descriptor with its lifetime.
 //!
 //! # State
 //!
-//! * `fd`: the number. Owned; closed when the source is dropped, and not before.
-//! * `place`: which entry of the slab, in which generation. Fixed.
-//! * `waiting`: one bit per direction: the right to wait there is out, in the hands of a
-//!   [`Waiter`]. Taken by fetch_or, given back by fetch_and.
+//! * `lock`: who uses the number, who has the right of a direction, whether it was closed
+//!   (`fd_lock`).
+//! * `fd`: the number. Closed by the last user of a source that was closed, or when the source is
+//!   dropped.
+//! * `place`: which entry of the slab, in which generation. Fixed. `None`: the kernel has no
+//!   readiness to report for it, and calls block.
 //!
 //! # How a source ends
 //!
-//! [`close`](Source::close) may be called while others use the source: it ends every wait, now
-//! and to come, with an error. The number stays open until the source itself is dropped, which
-//! the borrow checker allows only when nobody uses it any more, so nobody can read a stranger's
-//! file by a number that was given to somebody else (Go #7970). Drop then takes the descriptor
-//! out of the event queue, ends the incarnation, gives the entry back and closes the number once.
+//! [`close`](Source::close) may be called while others use the source. It lets nobody in any more
+//! and ends every wait, now and to come, with an error. Then it leaves; **the last user
+//! destroys** (NP-FD-3): it takes the descriptor out of the event queue, ends the incarnation, gives
+//! the entry back and closes the number, in this order (NP-FD-10) and once (NP-FD-9). So nobody can
+//! read a stranger's file by a number that was given to somebody else (Go #7970); and because
+//! the closer waits for that (NP-FD-4), the port of a listener is free when its close returns
+//! (Go #10527).
+//!
+//! Who is a user: a call while it runs, a blocking one also while it sleeps; a future while it
+//! is being polled; an [`FdGuard`]. A future that waits is none (NP-FD-5).
+//!
+//! Out of scope: reading and writing (`io`, `operation`).
 
-use crate::desc::{Incarnation, Wait, wake};
+use crate::desc::{Incarnation, Wakers, wake};
 use crate::error::Reason;
+use crate::fd_lock::FdLock;
 use crate::observe::Place;
 use crate::poller::Poller;
-use crate::seam::{Atomic, Kernel, Ordering, Parker, System};
+use crate::seam::{Kernel, Parker, System};
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 use netpoller_spec::Mode;
+use netpoller_spec::fd::{Entered, Left, Word};
 use netpoller_spec::token::Token;
 use std::io;
 
+pub use crate::operation::Waiter;
+
+/// The descriptor of a system.
+pub(crate) type Fd<S> = <<S as System>::Kernel as Kernel>::Fd;
+
 /// A descriptor registered with a [`Poller`]. Usable from many tasks at once through `&self`.
+///
+/// Callers of one direction take turns, in the order in which they came. Dropping the source
+/// closes it.
 pub struct Source<S: System> {
     poller: Poller<S>,
     /// `None` only while it is being taken out.
-    fd: Option<<S::Kernel as Kernel>::Fd>,
-    place: Place,
-    waiting: S::AtomicU32,
+    fd: Option<Fd<S>>,
+    place: Option<Place>,
+    pub(crate) lock: FdLock<S>,
 }
 
 impl<S: System> Source<S> {
-    pub(crate) fn new(poller: Poller<S>, fd: <S::Kernel as Kernel>::Fd, place: Place) -> Self {
-        Source { poller, fd: Some(fd), place, waiting: S::AtomicU32::new(0) }
+    pub(crate) fn new(poller: Poller<S>, fd: Fd<S>, place: Option<Place>) -> Self {
+        Source { poller, fd: Some(fd), place, lock: FdLock::new() }
     }
 
-    /// Ends all waits in both directions, now and to come, with an error of kind `NotConnected`
-    /// ([`Reason::Closed`]). The descriptor itself is closed when the source is dropped.
+    /// Closes the descriptor: ends all operations in both directions, now and to come, with an
+    /// error of kind `NotConnected` ([`Reason::Closed`]), and waits until the last user has left
+    /// and the number is given back.
+    ///
+    /// A future that waits on the descriptor is no user, so a task that sleeps, or a future that
+    /// was forgotten, delays nobody. The calls of other threads that are inside are ended and left
+    /// at once, but an [`FdGuard`] is waited for: **closing while this thread holds one blocks for
+    /// ever.** On a descriptor in blocking mode ([`Poller::adopt`]) it does not wait, because the
+    /// user may sit in read(2); the number is given back when that returns.
     ///
     /// # Errors
     ///
-    /// [`Reason::Closed`] when the source was closed before.
+    /// [`Reason::Closed`] when the source was closed before; such a call does not wait. Those of
+    /// close(2), after which the number is gone all the same; a signal is none of them.
     pub fn close(&self) -> io::Result<()> {
-        let wakers = self.incarnation().close().ok_or(Reason::Closed)?;
-        wake(wakers);
-        Ok(())
+        if !self.begin_to_close()? {
+            return Ok(());
+        }
+        let parker = S::parker();
+        loop {
+            match self.lock.poll_destroyed(parker.waker()) {
+                Poll::Ready(result) => return result, // NP-FD-4
+                Poll::Pending => parker.park(),
+            }
+        }
     }
 
-    /// The right to wait for readiness in one direction. There is one per direction at a time:
-    /// it is what tells the same task that polls again from a second one.
+    /// The same without blocking the thread.
+    ///
+    /// Cancel safety: once polled the close goes on, whether the future is polled again or
+    /// dropped; only the caller is not told any more.
     ///
     /// # Errors
     ///
-    /// Of kind `ResourceBusy` ([`Reason::Busy`]) while another [`Waiter`] for this direction is
-    /// alive.
-    pub fn waiter(&self, mode: Mode) -> io::Result<Waiter<'_, S>> {
-        // Acquire: pairs with the release in `Waiter::drop`, whose retract comes before it.
-        let before = self.waiting.fetch_or(bit(mode), Ordering::Acquire);
-        if before & bit(mode) != 0 {
-            return Err(Reason::Busy.into());
+    /// As for [`close`](Self::close).
+    pub async fn async_close(&self) -> io::Result<()> {
+        if !self.begin_to_close()? {
+            return Ok(());
         }
-        Ok(Waiter { source: self, mode, wait: Wait::default() })
+        poll_fn(|cx| self.lock.poll_destroyed(cx.waker())).await // NP-FD-4
+    }
+
+    /// Lets nobody in any more, and wakes all who wait. `true`: the end is worth waiting for.
+    fn begin_to_close(&self) -> io::Result<bool> {
+        let queued = self.lock.close().ok_or(Reason::Closed)?;
+        let parked = self.entry().and_then(|incarnation| incarnation.close()).unwrap_or_default();
+        let left = self.lock.leave(None);
+        let woken = self.left(left);
+        // Last, so that a waker that panics leaves nothing half done.
+        let queued = queued.into_iter().flatten().map(|(_, waker)| Some(waker));
+        wake(queued.chain(parked).chain(woken.all()));
+        // In blocking mode a thread may sit in read(2) for as long as it likes.
+        Ok(self.place.is_some() || left == Left::Destroy)
+    }
+
+    /// Lends the number: while the guard lives the number stays open, and a [`close`](Self::close)
+    /// waits.
+    ///
+    /// Whoever reads or writes through it takes no turn and consumes no readiness. Changing the
+    /// file's mode to blocking makes operations on this source block their thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`].
+    pub fn fd(&self) -> io::Result<FdGuard<'_, S>> {
+        self.enter()?;
+        Ok(FdGuard { source: self })
     }
 
     /// Takes the descriptor out of the poller and gives it to the caller, open.
     ///
     /// # Errors
     ///
-    /// When the kernel does not know the registration any more, for example because foreign code
-    /// closed the number. The descriptor is dropped then.
+    /// [`Reason::Closed`] when the source was closed. When the kernel does not know the
+    /// registration any more, for example because foreign code closed the number; the descriptor is
+    /// dropped then.
     ///
     /// # Panics
     ///
     /// Never: the descriptor is there until this call.
-    pub fn into_fd(mut self) -> io::Result<<S::Kernel as Kernel>::Fd> {
+    pub fn into_fd(mut self) -> io::Result<Fd<S>> {
+        if self.lock.is_destroyed() {
+            return Err(Reason::Closed.into());
+        }
         let fd = self.fd.take().expect("the descriptor is there until the source ends");
-        self.deregister(&fd)?;
-        Ok(fd)
+        let (wakers, removed) = self.deregister(&fd);
+        wake(wakers.into_iter().flatten());
+        removed.map(|()| fd)
     }
 
     /// The poller it is registered with.
@@ -91,62 +156,154 @@ impl<S: System> Source<S> {
     }
 
     /// The descriptor as the state machine sees it.
+    ///
+    /// # Panics
+    ///
+    /// When it is in blocking mode, so that the poller does not know it.
     #[doc(hidden)]
     pub fn incarnation(&self) -> Incarnation<'_, S> {
-        let desc = self.poller.desc(self.place.index);
-        Incarnation { system: &self.poller.shared.system, desc, place: self.place }
+        self.entry().expect("a descriptor in blocking mode has no entry in the poller")
+    }
+
+    /// The same; `None` for a descriptor in blocking mode.
+    pub(crate) fn entry(&self) -> Option<Incarnation<'_, S>> {
+        let place = self.place?;
+        let desc = self.poller.desc(place.index);
+        Some(Incarnation { system: &self.poller.shared.system, desc, place })
     }
 
     /// What its events are named.
+    ///
+    /// # Panics
+    ///
+    /// When it is in blocking mode.
     #[doc(hidden)]
     #[must_use]
     pub fn token(&self) -> Token {
-        Token::entry(self.place.index, self.place.generation)
+        let place = self.place.expect("a descriptor in blocking mode has no events");
+        Token::entry(place.index, place.generation)
+    }
+
+    /// The word of its lock, for diagnostics and oracles.
+    #[doc(hidden)]
+    pub fn peek_lock(&self) -> Word {
+        self.lock.peek()
     }
 
     pub(crate) fn kernel(&self) -> &S::Kernel {
         self.poller.shared.system.kernel()
     }
 
-    pub(crate) fn fd(&self) -> &<S::Kernel as Kernel>::Fd {
+    /// The number. For users only (NP-FD-1).
+    pub(crate) fn number(&self) -> &Fd<S> {
         self.fd.as_ref().expect("the descriptor is there until the source ends")
     }
 
-    fn arm(&self, mode: Mode) -> io::Result<()> {
-        let change = self.kernel().arm(&self.poller.shared.queue, self.fd(), self.token(), mode)?;
+    /// One call on the number, as a user.
+    pub(crate) fn using<T>(
+        &self,
+        call: impl FnOnce(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let guard = self.fd()?; // NP-FD-1
+        call(self.kernel(), guard.source.number())
+    }
+
+    pub(crate) fn arm(&self, mode: Mode) -> io::Result<()> {
+        let queue = &self.poller.shared.queue;
+        let change = self.kernel().arm(queue, self.number(), self.token(), mode)?;
         self.poller.take_note(change)
     }
 
-    /// Ends the registration and the incarnation; the number stays open.
-    fn deregister(&self, fd: &<S::Kernel as Kernel>::Fd) -> io::Result<()> {
-        let waiting = self.incarnation().close();
-        // Before the generation ends, or a new incarnation could meet an old registration.
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        match self.lock.enter() {
+            Entered::Yes => Ok(()),
+            refused => Err(why(refused)),
+        }
+    }
+
+    /// A user has left; the last one destroys. The wakers are the caller's to wake.
+    pub(crate) fn left(&self, left: Left) -> Woken {
+        match left {
+            Left::Nothing => Woken::default(),
+            Left::Destroy => self.destroy(), // NP-FD-3
+        }
+    }
+
+    fn destroy(&self) -> Woken {
+        let fd = self.number();
+        let (wakers, _gone) = self.deregister(fd);
+        // NP-FD-9: whatever it says, the number is gone, and may be somebody else's already.
+        let result = match self.kernel().close(fd) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        };
+        Woken { wakers, closer: self.lock.destroyed(result) }
+    }
+
+    /// Ends the registration and the incarnation; the number stays open. The wakers are the
+    /// caller's to wake. An error says that the registration was gone already, because foreign
+    /// code closed the number.
+    fn deregister(&self, fd: &Fd<S>) -> ([Wakers; 2], io::Result<()>) {
+        let Some(incarnation) = self.entry() else { return (Default::default(), Ok(())) };
+        let waiting = incarnation.close().unwrap_or_default();
+        // NP-FD-10: before the generation ends, or a new incarnation could meet an old
+        // registration.
         let removed = self.kernel().remove(&self.poller.shared.queue, fd);
-        let Place { index, generation } = self.place;
-        let late = self.poller.retire_or_release(index, self.poller.desc(index), generation);
-        // Last, so that a waker that panics leaves nothing half done.
-        wake(waiting.into_iter().flatten().chain(late));
-        self.poller.take_note(removed?)
+        let Place { index, generation } = incarnation.place;
+        let late = self.poller.retire_or_release(index, incarnation.desc, generation);
+        ([waiting, late], removed.and_then(|change| self.poller.take_note(change)))
+    }
+}
+
+/// Why somebody did not get in.
+pub(crate) fn why(refused: Entered) -> io::Error {
+    match refused {
+        Entered::Yes | Entered::Closed => Reason::Closed.into(),
+        Entered::Taken => Reason::Busy.into(),
+        Entered::Full => io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the descriptor has more users than can be counted: guards were leaked",
+        ),
+    }
+}
+
+/// The wakers of those who were woken by the end of a descriptor, to be woken outside all locks.
+#[derive(Debug, Default)]
+pub(crate) struct Woken {
+    wakers: [Wakers; 2],
+    closer: Option<Waker>,
+}
+
+impl Woken {
+    pub(crate) fn all(self) -> impl Iterator<Item = Option<Waker>> {
+        self.wakers.into_iter().flatten().chain([self.closer])
     }
 }
 
 impl<S: System> Drop for Source<S> {
     fn drop(&mut self) {
-        let Some(fd) = self.fd.take() else { return };
+        // Nobody borrows the source, so nobody uses it; a guard that was leaked is no user.
+        if self.fd.is_none() || self.lock.is_destroyed() {
+            return;
+        }
         // A registration that is gone already (foreign code closed the number) is what we want;
         // and the number is gone whatever close says. Both leave nothing to do for anybody.
-        let _gone = self.deregister(&fd);
-        let _gone = self.kernel().close(&fd);
+        let fd = self.number();
+        let (wakers, _gone) = self.deregister(fd);
+        let _gone = self.kernel().close(fd); // NP-FD-9
+        wake(wakers.into_iter().flatten());
     }
 }
 
 impl<S: System> core::fmt::Debug for Source<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Place { index, generation } = self.place;
-        let peek = self.poller.desc(index).peek();
-        f.debug_struct("Source")
-            .field("fd", &self.fd)
-            .field("entry", &format_args!("{index} g{}", generation.get()))
+        let mut shown = f.debug_struct("Source");
+        shown.field("fd", &self.fd).field("lock", &self.lock.peek());
+        let incarnation = self.entry().filter(|_| !self.lock.peek().destroyed());
+        let Some(incarnation) = incarnation else { return shown.finish() };
+        let (place, peek) = (incarnation.place, incarnation.desc.peek());
+        shown
+            .field("entry", &format_args!("{} g{}", place.index, place.generation.get()))
             .field("info", &peek.info)
             .field("reader", &peek.slots[0])
             .field("writer", &peek.slots[1])
@@ -154,101 +311,29 @@ impl<S: System> core::fmt::Debug for Source<S> {
     }
 }
 
-/// The right to wait for readiness in one direction of a [`Source`].
+/// The number of a [`Source`], lent: it stays open for as long as this lives.
 ///
-/// Dropping it gives the right back and ends a wait that is under way; readiness that has
-/// arrived and was not consumed stays for the next waiter.
-pub struct Waiter<'a, S: System> {
+/// On the real kernel it is [`AsFd`](std::os::fd::AsFd). Forgetting a guard
+/// ([`core::mem::forget`]) makes every [`Source::close`] wait for ever.
+pub struct FdGuard<'a, S: System> {
     source: &'a Source<S>,
-    mode: Mode,
-    wait: Wait,
 }
 
-impl<S: System> Waiter<'_, S> {
-    /// Before a system call: sees that the operation may go on, and drops readiness that the
-    /// call will find again.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Closed`], [`Reason::NotPollable`].
-    pub fn prepare(&mut self) -> io::Result<()> {
-        Ok(self.source.incarnation().prepare(self.mode).map_err(Reason::from)?)
-    }
-
-    /// Waits for readiness. `Ok` consumes it: it is a hint that the system call is worth trying,
-    /// not a promise that it will succeed (NP-EDGE-5).
-    ///
-    /// Each call replaces the waker of the call before.
-    ///
-    /// Cancel safety: not polling again leaves the wait on; dropping the `Waiter` ends it and
-    /// loses no readiness.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Closed`], [`Reason::NotPollable`].
-    pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_wait_with(cx.waker())
-    }
-
-    /// The same as a future.
-    ///
-    /// Cancel safety: as [`poll_wait`](Self::poll_wait).
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Closed`], [`Reason::NotPollable`].
-    pub async fn ready(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_wait(cx)).await
-    }
-
-    /// The same, blocking the thread. Somebody else has to drive the poller meanwhile: another
-    /// thread that calls [`Poller::poll`], or a driver.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::Closed`], [`Reason::NotPollable`].
-    pub fn wait(&mut self) -> io::Result<()> {
-        let parker = S::parker();
-        loop {
-            match self.poll_wait_with(parker.waker()) {
-                Poll::Ready(result) => return result,
-                // A token left over from elsewhere wakes us for nothing: then the wait is still
-                // on and we park again.
-                Poll::Pending => parker.park(),
-            }
-        }
-    }
-
-    fn poll_wait_with(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
-        let Waiter { source, mode, wait } = self;
-        source
-            .incarnation()
-            .poll_wait(*mode, wait, waker, || source.arm(*mode))
-            .map_err(io::Error::from)
+impl<S: System> FdGuard<'_, S> {
+    pub(crate) fn descriptor(&self) -> &Fd<S> {
+        self.source.number()
     }
 }
 
-impl<S: System> Drop for Waiter<'_, S> {
+impl<S: System> Drop for FdGuard<'_, S> {
     fn drop(&mut self) {
-        self.source.incarnation().retract(self.mode, &mut self.wait);
-        // Release: pairs with the acquire in `Source::waiter`.
-        self.source.waiting.fetch_and(!bit(self.mode), Ordering::Release);
+        let left = self.source.lock.leave(None);
+        wake(self.source.left(left).all());
     }
 }
 
-impl<S: System> core::fmt::Debug for Waiter<'_, S> {
+impl<S: System> core::fmt::Debug for FdGuard<'_, S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Waiter")
-            .field("mode", &self.mode)
-            .field("parked", &self.wait.parked())
-            .field("source", &self.source)
-            .finish()
-    }
-}
-
-fn bit(mode: Mode) -> u32 {
-    match mode {
-        Mode::Read => 1,
-        Mode::Write => 2,
+        write!(f, "FdGuard({:?})", self.source.number())
     }
 }

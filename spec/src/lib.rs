@@ -11,6 +11,7 @@
 //! | [`slot`] | the readiness slot, one per direction: who is waiting, what is pending |
 //! | [`info`] | the info word: closing and event error, published for lock-free reading |
 //! | [`events`] | which directions an event of the kernel concerns |
+//! | [`fd`] | the lock of a descriptor: users, the right of a direction, closing |
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
 
@@ -21,6 +22,7 @@
 extern crate std;
 
 pub mod events;
+pub mod fd;
 pub mod info;
 pub mod machine;
 pub mod slot;

@@ -18,9 +18,11 @@
 //! source instead, and gets a `FdGuard`, during whose life nobody closes.
 
 use super::{Returned, socket};
+use crate::seam::Os;
+use crate::source::FdGuard;
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 /// A descriptor of Linux that is owned by this value, until it is closed.
 pub struct Descriptor {
@@ -93,6 +95,14 @@ impl From<Descriptor> for OwnedFd {
         let number = descriptor.take().expect("taking the number of a closed descriptor");
         // SAFETY: `take` found the number, so it is open and nobody else owns it.
         unsafe { own(number) }
+    }
+}
+
+impl AsFd for FdGuard<'_, Os> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: a guard counts as a user of its source, and a number is closed after the last
+        // user has left, so this one stays open for as long as the guard is borrowed.
+        unsafe { BorrowedFd::borrow_raw(self.descriptor().raw()) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The own end of a descriptor: who is told, and of what.
 
 use super::hand::{
-    Watch, done, failed, fill, kind, pending, pipe, poll, put, reading, refused, stream, take,
-    writing,
+    Task, Watch, done, failed, fill, kernel, kind, pending, pipe, poll, put, reading, refused,
+    register, stream, take, writing,
 };
 use super::host::Host;
 use netpoller::poller::Poller;
+use netpoller::seam::{HowToShut, Kernel};
 use netpoller::source::Source;
 use netpoller::{Mode, Reason};
 use std::io::{ErrorKind, Read, Write};
@@ -60,19 +61,27 @@ fn every_use_is_refused<S: Host>(source: &Source<S>) {
     refused("a blocking write", Poll::Ready({ source }.write(b"w")), Reason::Closed);
     refused("a read of nothing", Poll::Ready({ source }.read(&mut [])), Reason::Closed);
     refused("a write of nothing", Poll::Ready({ source }.write(b"")), Reason::Closed);
-    let watch = Watch::new();
     for mode in Mode::BOTH {
-        let mut waiter = source.waiter(mode).expect("the right to wait is not the right to use");
-        refused("a preparation", Poll::Ready(waiter.prepare()), Reason::Closed);
-        refused("a wait", watch.poll(&mut waiter), Reason::Closed);
-        refused("a blocking wait", Poll::Ready(waiter.wait()), Reason::Closed);
+        refused("a waiter", Poll::Ready(source.waiter(mode).map(drop)), Reason::Closed);
+        refused("a turn", Task::new(source.async_waiter(mode)).poll().map_ok(drop), Reason::Closed);
     }
-    assert!(!watch.is_held(), "a wait that was refused left its waker");
+    refused("a shutdown", Poll::Ready(source.shutdown(HowToShut::Both)), Reason::Closed);
+    refused("the number", Poll::Ready(source.fd().map(drop)), Reason::Closed);
+    refused("a second close", Poll::Ready(source.close()), Reason::Closed);
+    refused("a second close, async", Task::new(source.async_close()).poll(), Reason::Closed);
 }
 
 pub(super) fn every_use_after_close_is_told<S: Host>(poller: &Poller<S>) {
     let (here, _there) = stream(poller);
+    let watch = Watch::new();
+    let mut waiters = Mode::BOTH.map(|mode| here.waiter(mode).expect("nobody else waits"));
     here.close().expect("the first close");
+    for waiter in &mut waiters {
+        refused("a preparation", Poll::Ready(waiter.prepare()), Reason::Closed);
+        refused("a wait", watch.poll(waiter), Reason::Closed);
+        refused("a blocking wait", Poll::Ready(waiter.wait()), Reason::Closed);
+    }
+    assert!(!watch.is_held(), "a wait that was refused left its waker");
     every_use_is_refused(&here);
 }
 
@@ -96,13 +105,17 @@ pub(super) fn closed_is_told_before_not_pollable<S: Host>(poller: &Poller<S>) {
 
 pub(super) fn an_edge_after_close_revives_nothing<S: Host>(poller: &Poller<S>) {
     let (here, there) = stream(poller);
-    here.close().expect("the first close");
+    let inside = here.fd().expect("it is open");
+    let mut close = Task::new(here.async_close());
+    pending("the close, with a user inside", close.poll());
     put(&there, b'x');
     assert_eq!(poll(poller), 0, "nobody is parked");
     every_use_is_refused(&here);
+    drop(inside);
+    done("the close", close.poll());
 }
 
-pub(super) fn an_edge_before_close_ends_its_wait_with_success<S: Host>(poller: &Poller<S>) {
+pub(super) fn an_edge_before_close_is_over_with_the_descriptor<S: Host>(poller: &Poller<S>) {
     let (here, there) = stream(poller);
     let watch = Watch::new();
     let mut waiter = watch.park(&here, Mode::Read);
@@ -110,22 +123,66 @@ pub(super) fn an_edge_before_close_ends_its_wait_with_success<S: Host>(poller: &
     assert_eq!((poll(poller), watch.wakes()), (1, 1));
     here.close().expect("the first close");
     assert_eq!(watch.wakes(), 1, "woken twice");
-    done("the wait, which the edge had ended", watch.poll(&mut waiter));
-    refused("the next wait", watch.poll(&mut waiter), Reason::Closed);
+    refused("the wait: there is nothing to read any more", watch.poll(&mut waiter), Reason::Closed);
 }
 
-pub(super) fn the_number_is_open_until_the_source_is_dropped<S: Host>(poller: &Poller<S>) {
+pub(super) fn the_number_is_closed_when_the_last_user_has_left<S: Host>(poller: &Poller<S>) {
     let (reader, writer) = pipe(poller);
     let mut peer = reading(&reader);
     pending("the peer's read", peer.poll());
-    writer.close().expect("the first close");
+    let inside = [writer.fd().expect("it is open"), writer.fd().expect("twice")];
+    let mut close = Task::new(writer.async_close());
+    pending("the close, with two users inside", close.poll());
+    let [one, other] = inside;
+    drop(one);
+    pending("the close, with a user inside", close.poll());
     assert_eq!((poll(poller), peer.wakes()), (0, 0), "the peer was told of the end too early");
+    assert_eq!(close.wakes(), 0, "woken too early");
+    drop(other);
+    assert_eq!(close.wakes(), 1, "the last user wakes the closer");
+    done("the close", close.poll());
+    assert_eq!((poll(poller), peer.wakes()), (1, 1), "the number is still open");
+    assert_eq!(done("the peer's read", peer.poll()), b"");
+}
+
+pub(super) fn a_close_returns_when_the_number_is_closed<S: Host>(poller: &Poller<S>) {
+    let (reader, writer) = pipe(poller);
+    let mut read = reading(&reader);
+    pending("the read", read.poll());
+    // A future that sleeps, or was forgotten, delays nobody.
+    reader.close().expect("the first close");
+    assert_eq!(kind(writer.try_write(b"x")), ErrorKind::BrokenPipe, "the number is still open");
+    refused("the read", read.poll(), Reason::Closed);
+}
+
+pub(super) fn a_close_that_is_dropped_goes_on<S: Host>(poller: &Poller<S>) {
+    let (reader, writer) = pipe(poller);
+    let inside = reader.fd().expect("it is open");
+    let mut close = Task::new(reader.async_close());
+    pending("the close, with a user inside", close.poll());
+    drop(close);
+    refused("a second close", Poll::Ready(reader.close()), Reason::Closed);
     put(&writer, b'x');
-    assert_eq!((poll(poller), peer.wakes()), (1, 1), "the number carries no data any more");
-    assert_eq!(done("the peer's read", peer.poll()), b"x");
-    assert_eq!(kind(reader.try_read(&mut [0])), ErrorKind::WouldBlock);
-    drop(writer);
-    assert_eq!(reader.try_read(&mut [0]).expect("the end"), 0);
+    drop(inside);
+    assert_eq!(kind(writer.try_write(b"x")), ErrorKind::BrokenPipe, "the number is still open");
+}
+
+pub(super) fn a_number_taken_back_is_open_and_unknown<S: Host>(poller: &Poller<S>) {
+    let (reader, writer) = pipe(poller);
+    put(&writer, b'x');
+    let fd = reader.into_fd().expect("it is open");
+    assert_eq!(poll(poller), 0, "it is still registered");
+    let mut byte = [0];
+    assert_eq!(kernel(poller).read(&fd, &mut byte).expect("it is open"), 1);
+    let again = register(poller, fd);
+    put(&writer, b'y');
+    assert_eq!(done("a read through the new source", reading(&again).poll()), b"y");
+}
+
+pub(super) fn a_number_of_a_closed_source_is_not_taken_back<S: Host>(poller: &Poller<S>) {
+    let (reader, _writer) = pipe(poller);
+    reader.close().expect("the first close");
+    refused("taking the number back", Poll::Ready(reader.into_fd()), Reason::Closed);
 }
 
 pub(super) fn dropping_a_source_is_its_close<S: Host>(poller: &Poller<S>) {

@@ -63,9 +63,6 @@ macro_rules! behaviours {
                 a_second_waiter_is_refused_while_the_first_lives:
                     "The right to wait exists once per direction, and comes back when it is dropped."
                     ["NP-WAIT-1"] [];
-                a_second_task_is_refused_while_the_first_is_parked:
-                    "A second reader is refused and does not disturb the first."
-                    ["NP-WAIT-1"] [];
                 a_waiter_dropped_after_its_edge_leaves_the_readiness:
                     "An edge that woke a waiter which is dropped then is the next waiter's."
                     ["NP-SLOT-7"] [];
@@ -113,12 +110,24 @@ macro_rules! behaviours {
                 an_edge_after_close_revives_nothing:
                     "A report after close does not make a closed descriptor usable."
                     ["NP-INFO-1"] [];
-                an_edge_before_close_ends_its_wait_with_success:
-                    "Readiness that ended a wait before the close is not taken away by it."
-                    ["NP-SLOT-4", "NP-WAIT-7"] [];
-                the_number_is_open_until_the_source_is_dropped:
-                    "Close ends the waits; the peer sees the end when the source is dropped."
+                an_edge_before_close_is_over_with_the_descriptor:
+                    "A wait that an edge had ended is told of the close: there is nothing to read any more."
+                    ["NP-FD-2"] [];
+                the_number_is_closed_when_the_last_user_has_left:
+                    "Whoever borrows the number keeps it open; the last one closes it and wakes the closer."
+                    ["NP-FD-1", "NP-FD-3", "NP-FD-4"] ["net.TestFileCloseRace"];
+                a_close_returns_when_the_number_is_closed:
+                    "A future that waits delays no close, and the number is closed when close returns."
+                    ["NP-FD-4", "NP-FD-5"] [];
+                a_close_that_is_dropped_goes_on:
+                    "Nobody has to poll a close until its end for the number to be closed."
+                    ["NP-FD-3"] [];
+                a_number_taken_back_is_open_and_unknown:
+                    "A number that is taken back is open, is not reported any more, and can be registered again."
                     [] [];
+                a_number_of_a_closed_source_is_not_taken_back:
+                    "A source that was closed has no number to give."
+                    ["NP-FD-2"] [];
                 dropping_a_source_is_its_close:
                     "Dropping a source closes its number and leaves its entry fresh."
                     ["NP-GEN-5"] [];
@@ -128,6 +137,35 @@ macro_rules! behaviours {
                 dropping_a_writer_leaves_the_data_to_the_reader:
                     "What was written before the end is read before the end."
                     [] [];
+            }
+            fd_lock: {
+                readers_take_turns_in_their_order:
+                    "Readers queue, and each hands on to the oldest."
+                    ["NP-FD-6"] ["internal/poll.TestMutexLock"];
+                writers_take_turns_beside_the_readers:
+                    "Writers queue among themselves."
+                    ["NP-FD-6"] ["internal/poll.TestMutexLock"];
+                nobody_overtakes_the_one_whose_turn_it_is:
+                    "A right that was handed on is not free while its new holder has not run yet."
+                    ["NP-FD-6"] [];
+                a_queued_read_that_is_dropped_leaves_the_queue:
+                    "The right does not go to a future that is gone."
+                    ["NP-FD-7"] [];
+                a_read_dropped_at_its_turn_hands_the_turn_on:
+                    "A future that is dropped between its wake and its poll hands the right on."
+                    ["NP-FD-7"] [];
+                a_turn_can_be_waited_for:
+                    "Waiting for the right to wait queues with the reads."
+                    ["NP-FD-6"] [];
+                close_ends_all_who_are_queued:
+                    "A close wakes everybody who is queued, in both directions, and refuses them."
+                    ["NP-FD-8"] ["internal/poll.TestMutexCloseUnblock"];
+                a_turn_that_comes_with_the_close_is_over:
+                    "Whoever was handed the right just before the close is refused as the others are."
+                    ["NP-FD-2", "NP-FD-8"] [];
+                a_wait_beside_a_read_of_nothing:
+                    "A read of no bytes waits for no turn."
+                    [] ["net.TestZeroByteRead"];
             }
             peer: {
                 a_pipe_without_writers_is_at_its_end:

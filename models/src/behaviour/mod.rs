@@ -16,6 +16,7 @@
 //! | `edges` | data and room, before and after registration, reset and wait |
 //! | `wait` | the right to wait, futures that are dropped |
 //! | `close` | the own end |
+//! | `fd_lock` | turns of one direction |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -28,6 +29,7 @@ mod breaks;
 mod close;
 mod edges;
 mod entry;
+mod fd_lock;
 mod hand;
 mod host;
 mod list;

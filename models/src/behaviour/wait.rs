@@ -10,26 +10,11 @@ pub(super) fn a_second_waiter_is_refused_while_the_first_lives<S: Host>(poller: 
     let (here, there) = stream(poller);
     let first = here.waiter(Mode::Read).expect("nobody else waits");
     refused("a second waiter", Poll::Ready(here.waiter(Mode::Read).map(drop)), Reason::Busy);
-    refused("a read beside a waiter", reading(&here).poll(), Reason::Busy);
     here.waiter(Mode::Write).expect("the other direction has a right of its own");
     drop(first);
     here.waiter(Mode::Read).expect("the right was given back");
     put(&there, b'x');
     assert_eq!(done("the read", reading(&here).poll()), b"x");
-}
-
-pub(super) fn a_second_task_is_refused_while_the_first_is_parked<S: Host>(poller: &Poller<S>) {
-    let (reader, writer) = pipe(poller);
-    let mut first = reading(&reader);
-    pending("the first read", first.poll());
-    refused("the second read", reading(&reader).poll(), Reason::Busy);
-    put(&writer, b'x');
-    assert_eq!((poll(poller), first.wakes()), (1, 1), "the first lost its wake");
-    refused("a read while the first is woken", reading(&reader).poll(), Reason::Busy);
-    assert_eq!(done("the first read", first.poll()), b"x");
-    drop(first);
-    put(&writer, b'y');
-    assert_eq!(done("a read after the first", reading(&reader).poll()), b"y");
 }
 
 pub(super) fn a_waiter_dropped_after_its_edge_leaves_the_readiness<S: Host>(poller: &Poller<S>) {

@@ -1,0 +1,352 @@
+//! The lock of a descriptor, Go's `fdMutex`: users are counted, callers of a direction queue, and
+//! closing ends them all.
+//!
+//! `netpoller_spec::fd` decides, this file writes.
+//!
+//! # State
+//!
+//! * `word`: closed, destroyed, who holds the rights to read and to write, whether callers are
+//!   queued for them, how many users there are. Written by compare-exchange. Whoever meets nobody
+//!   enters by one (a user and the right of his direction at once) and leaves by one.
+//! * `queues`: the callers that are queued, oldest first, and the closer that waits for the last
+//!   user. Under a lock; allocated when somebody has to wait for the first time.
+//!
+//! | what | who | how |
+//! |---|---|---|
+//! | enter, lock, claim | every caller | compare-exchange, unless closed (NP-FD-2) |
+//! | leave | every user | compare-exchange; the last user of a closed descriptor destroys it (NP-FD-3) |
+//! | unlock | the holder of a right | compare-exchange while nobody is queued |
+//! | queue, hand on, unqueue | callers and holders | compare-exchange under the lock of the queues |
+//! | close | the first closer | the same; empties the queues (NP-FD-8) |
+//! | destroyed | the last user | the same; takes out the closer's waker |
+//!
+//! # How a right is handed on
+//!
+//! While a queue is not empty its right is never free (NP-FD-6): the holder takes the oldest
+//! caller out, notes its ticket in `handed`, and wakes it. The caller that finds its own ticket
+//! there holds the right. So nobody overtakes, and a caller that is dropped in between knows
+//! from the same place that it has a right to hand on (NP-FD-7).
+//!
+//! # Why there is no fence
+//!
+//! Each question is answered by one word or under one lock. Entering against closing: both write
+//! the word. Queueing against closing, and the closer that goes to sleep against the last user:
+//! both hold the lock of the queues.
+//!
+//! Wakers are cloned, woken and dropped outside that lock (NP-WAKE-1).
+//!
+//! Out of scope: what is destroyed and how (`source`), waiting for readiness (`slot`).
+
+use crate::seam::{Atomic, Mutex, Ordering, System};
+use core::task::{Poll, Waker};
+use netpoller_spec::Mode;
+use netpoller_spec::fd::{self, Closing, Entered, HandedOn, Left, Move, Unlocked, Word};
+use std::collections::VecDeque;
+use std::io;
+
+/// The lock of one descriptor.
+#[derive(Debug)]
+pub(crate) struct FdLock<S: System> {
+    word: S::AtomicU32,
+    queues: S::Mutex<Option<Box<Queues>>>,
+}
+
+/// Everybody who waits, beside the word.
+#[derive(Debug, Default)]
+struct Queues {
+    read: Queue,
+    write: Queue,
+    /// Who waits until the descriptor is destroyed.
+    closer: Option<Waker>,
+    /// What close(2) said, for him.
+    error: Option<io::Error>,
+}
+
+/// The callers that wait for the right of one direction.
+#[derive(Debug, Default)]
+struct Queue {
+    next: u32,
+    waiting: VecDeque<(Ticket, Waker)>,
+    /// Who has the right and does not know it yet.
+    handed: Option<Ticket>,
+}
+
+/// Names one stay in a queue. Tickets wrap: 2^32 callers of one direction would have to pass
+/// while one of them sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u32);
+
+/// How it stands with a caller that wants the right of a direction.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// It has the right.
+    Own,
+    /// It waits in the queue.
+    Queued(Ticket),
+    /// It gets in no more.
+    Refused(Entered),
+}
+
+/// Wakers to be woken outside all locks.
+pub(crate) type Evicted = VecDeque<(Ticket, Waker)>;
+
+impl Queues {
+    fn of(&mut self, mode: Mode) -> &mut Queue {
+        match mode {
+            Mode::Read => &mut self.read,
+            Mode::Write => &mut self.write,
+        }
+    }
+
+    /// All there is to know, for an explorer, as long as no waker is in it: those are known by
+    /// who put them there.
+    fn digest(&self) -> Option<u64> {
+        let Queues { read, write, closer, error } = self;
+        if closer.is_some() || error.is_some() {
+            return None;
+        }
+        let mut digest = 1;
+        for queue in [read, write] {
+            if !queue.waiting.is_empty() {
+                return None;
+            }
+            let handed = queue.handed.map_or(0, |Ticket(number)| u64::from(number) + 1);
+            digest = (digest << 16) ^ (u64::from(queue.next) << 8) ^ handed;
+        }
+        Some(digest)
+    }
+}
+
+impl Queue {
+    fn place(&self, ticket: Ticket) -> Option<usize> {
+        self.waiting.iter().position(|(waiting, _)| *waiting == ticket)
+    }
+}
+
+impl<S: System> FdLock<S> {
+    pub(crate) fn new() -> Self {
+        let digest = |queues: &Option<Box<Queues>>| match queues {
+            None => Some(0),
+            Some(queues) => queues.digest(),
+        };
+        FdLock { word: S::AtomicU32::new(Word::IDLE.bits()), queues: S::Mutex::new(None, digest) }
+    }
+
+    /// Somebody wants to use the number.
+    pub(crate) fn enter(&self) -> Entered {
+        self.apply(Word::IDLE, fd::enter)
+    }
+
+    /// Somebody wants the right of `mode` and does not want to wait for it.
+    pub(crate) fn claim(&self, mode: Mode) -> Entered {
+        self.apply(Word::IDLE, |word| fd::claim(word, mode))
+    }
+
+    /// Somebody wants the right of `mode`, and to use the number with it ([`Turn::Own`]: he is a
+    /// user). Where he is queued, `waker` wakes him.
+    pub(crate) fn lock(&self, mode: Mode, waker: &Waker) -> Turn {
+        match self.apply(Word::IDLE, |word| fd::lock(word, mode)) {
+            Entered::Yes => Turn::Own,
+            Entered::Taken => self.queue(mode, waker),
+            refused => Turn::Refused(refused),
+        }
+    }
+
+    #[cold]
+    fn queue(&self, mode: Mode, waker: &Waker) -> Turn {
+        let waker = waker.clone(); // before the lock (NP-WAKE-1); also where it is not needed
+        let mut queues = self.queues.lock();
+        match self.apply(Word::IDLE, |word| fd::queue(word, mode)) {
+            Entered::Yes => Turn::Own, // given up meanwhile
+            Entered::Taken => {
+                let queue = queues.get_or_insert_default().of(mode);
+                let ticket = Ticket(queue.next);
+                queue.next = queue.next.wrapping_add(1);
+                queue.waiting.push_back((ticket, waker));
+                return Turn::Queued(ticket);
+            }
+            refused => Turn::Refused(refused),
+        }
+        // The lock is let go of before the waker, which was made earlier.
+    }
+
+    /// A queued caller looks again; from now on `waker` wakes it. [`Turn::Own`]: it has the right,
+    /// and is no user yet.
+    pub(crate) fn look(&self, mode: Mode, ticket: Ticket, waker: &Waker) -> Turn {
+        let mut fresh = waker.clone();
+        let mut guard = self.queues.lock();
+        let queue = in_use(&mut guard).of(mode);
+        if queue.handed == Some(ticket) {
+            queue.handed = None;
+            return Turn::Own;
+        }
+        match queue.place(ticket) {
+            Some(place) => {
+                core::mem::swap(&mut queue.waiting[place].1, &mut fresh);
+                Turn::Queued(ticket)
+            }
+            None => Turn::Refused(Entered::Closed), // NP-FD-8: taken out by the closer
+        }
+    }
+
+    /// A queued caller gives up. `true`: it had been given the right, which it now has to give
+    /// up as any holder does (NP-FD-7).
+    #[must_use = "the right is lost"]
+    pub(crate) fn abandon(&self, mode: Mode, ticket: Ticket) -> bool {
+        let mut guard = self.queues.lock();
+        let queue = in_use(&mut guard).of(mode);
+        if queue.handed == Some(ticket) {
+            queue.handed = None;
+            return true;
+        }
+        let Some(place) = queue.place(ticket) else { return false };
+        let own = queue.waiting.remove(place);
+        let more = !queue.waiting.is_empty();
+        self.apply(self.newest(), |word| fd::unqueue(word, mode, more));
+        drop(guard); // before the waker
+        drop(own);
+        false
+    }
+
+    /// A user leaves; `right`: the one that he has, and keeps.
+    #[must_use = "the last user has to destroy the descriptor"]
+    pub(crate) fn leave(&self, right: Option<Mode>) -> Left {
+        self.apply(Word::alone(right), fd::leave)
+    }
+
+    /// The holder of a right gives it up; `leaving`: and leaves as a user. The waker is that of
+    /// the caller who has the right now.
+    #[must_use = "the last user has to destroy the descriptor, and the waker is to be woken"]
+    pub(crate) fn unlock(&self, mode: Mode, leaving: bool) -> (Left, Option<Waker>) {
+        let mut guess = if leaving { Word::alone(Some(mode)) } else { self.newest() };
+        loop {
+            match self.apply(guess, |word| fd::unlock(word, mode, leaving)) {
+                Unlocked::Free(left) => return (left, None),
+                Unlocked::HandOn => {
+                    let Some(next) = self.hand_on(mode) else {
+                        guess = self.newest();
+                        continue;
+                    };
+                    let left = if leaving { self.leave(Some(mode)) } else { Left::Nothing };
+                    return (left, Some(next));
+                }
+            }
+        }
+    }
+
+    /// NP-FD-6: the right goes to the oldest caller, and is free for nobody in between.
+    #[cold]
+    fn hand_on(&self, mode: Mode) -> Option<Waker> {
+        let mut guard = self.queues.lock();
+        let queue = in_use(&mut guard).of(mode);
+        let more = queue.waiting.len() > 1;
+        match self.apply(self.newest(), |word| fd::hand_on(word, mode, more)) {
+            HandedOn::Nobody => None,
+            HandedOn::ToTheOldest => {
+                let (ticket, waker) = queue.waiting.pop_front().expect("queued says so");
+                let before = queue.handed.replace(ticket);
+                assert!(before.is_none(), "NP-FD-6 broken: two callers have the same right");
+                Some(waker)
+            }
+        }
+    }
+
+    /// Closes: the closer is a user from now on, and everybody who was queued is to be woken.
+    /// `None`: somebody else has closed before.
+    #[must_use = "the wakers have to be woken"]
+    pub(crate) fn close(&self) -> Option<[Evicted; 2]> {
+        let mut guard = self.queues.lock();
+        match self.apply(Word::IDLE, fd::close) {
+            Closing::Again => None,
+            Closing::First => Some(match guard.as_mut() {
+                None => [Evicted::new(), Evicted::new()],
+                // NP-FD-8
+                Some(queues) => {
+                    Mode::BOTH.map(|mode| core::mem::take(&mut queues.of(mode).waiting))
+                }
+            }),
+        }
+    }
+
+    /// The last user has given the number back; `result`: what close(2) said. The waker is that of
+    /// the closer.
+    #[must_use = "the closer has to be woken"]
+    pub(crate) fn destroyed(&self, result: io::Result<()>) -> Option<Waker> {
+        let mut guard = self.queues.lock();
+        self.apply(self.newest(), fd::destroyed);
+        if let Err(error) = result {
+            guard.get_or_insert_default().error = Some(error);
+        }
+        guard.as_mut()?.closer.take()
+    }
+
+    /// The closer waits until the number is given back (NP-FD-4). Each call replaces the waker
+    /// of the call before.
+    pub(crate) fn poll_destroyed(&self, waker: &Waker) -> Poll<io::Result<()>> {
+        let fresh = waker.clone();
+        let mut guard = self.queues.lock();
+        // Under the lock, as the write in `destroyed`: either this sees it, or the destroyer
+        // sees the waker.
+        if self.newest().destroyed() {
+            let error = guard.as_mut().and_then(|queues| queues.error.take());
+            drop(guard); // before the waker
+            return Poll::Ready(error.map_or(Ok(()), Err));
+        }
+        let replaced = guard.get_or_insert_default().closer.replace(fresh);
+        drop(guard);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Whether a close has come to its end, or none has begun and nobody needs one: what the owner
+    /// that takes the descriptor down has to know. Exact for him.
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.newest().destroyed()
+    }
+
+    /// The newest word, for diagnostics and oracles.
+    pub(crate) fn peek(&self) -> Word {
+        Word::from_bits(self.word.peek())
+    }
+
+    fn newest(&self) -> Word {
+        // Relaxed: `apply` writes by compare-exchange, which acquires; the other callers look
+        // under the lock of the queues, or are the only ones left.
+        Word::from_bits(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Asks the spec about `guess`, and does what it says; again when the word is another one. A
+    /// guess that is right, as it is where nobody else uses the descriptor, saves the load.
+    fn apply<O>(&self, guess: Word, decide: impl Fn(Word) -> Move<O>) -> O {
+        let (mut word, mut seen) = (guess, false);
+        loop {
+            match decide(word) {
+                Move::Stay(outcome) if seen => return outcome,
+                Move::Stay(_) => {
+                    // Acquire: whoever is refused sees what the closer did before.
+                    word = Word::from_bits(self.word.load(Ordering::Acquire));
+                    seen = true;
+                }
+                Move::Set(after, outcome) => {
+                    // AcqRel: release hands on what a user did with the number to the last one,
+                    // who closes it, and what the holder of a right did to the next; acquire
+                    // takes it over. On failure it takes over the same from whoever was quicker.
+                    let exchanged = self.word.compare_exchange(
+                        word.bits(),
+                        after.bits(),
+                        Ordering::AcqRel,
+                        Ordering::Acquire,
+                    );
+                    match exchanged {
+                        Ok(_) => return outcome,
+                        Err(now) => (word, seen) = (Word::from_bits(now), true),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn in_use(queues: &mut Option<Box<Queues>>) -> &mut Queues {
+    queues.as_mut().expect("somebody was queued, so there are queues")
+}

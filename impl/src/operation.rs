@@ -1,0 +1,332 @@
+//! One operation in one direction of a [`Source`]: its turn, its system calls, its wait.
+//!
+//! # The steps
+//!
+//! ```text
+//! begin:    queue for the right of the direction; enter as a user
+//! prepare:  see that the operation may go on, drop pending readiness       (NP-WAIT-4)
+//! attempt:  system call; on EAGAIN wait for readiness, and again
+//! pause:    a future that waits leaves as a user and keeps the right       (NP-FD-5)
+//! end:      give the right up and leave, in one step
+//! ```
+//!
+//! The blocking style and the async style are the same steps; a thread that blocks does not
+//! pause, so that a close waits until it is out.
+//!
+//! An operation that is dropped in between undoes what it has done so far: it leaves the queue,
+//! ends its wait, gives up its right (NP-FD-7).
+//!
+//! [`Waiter`] is an operation whose system calls are the caller's.
+
+use crate::desc::{Wait, wake};
+use crate::error::Reason;
+use crate::fd_lock::{Ticket, Turn};
+use crate::seam::{Parker, System};
+use crate::source::{Fd, Source, why};
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker, ready};
+use netpoller_spec::Mode;
+use netpoller_spec::fd::{Entered, Left};
+use std::io;
+
+/// One operation.
+pub(crate) struct Operation<'a, S: System> {
+    source: &'a Source<S>,
+    mode: Mode,
+    right: Right,
+    /// Whether it counts as a user now.
+    user: bool,
+    prepared: bool,
+    wait: Wait,
+}
+
+/// How an operation stands to the right of its direction.
+#[derive(Debug)]
+enum Right {
+    /// It has not asked for it, or was refused.
+    None,
+    /// It is in the queue.
+    Queued(Ticket),
+    /// It has it.
+    Held,
+}
+
+impl<'a, S: System> Operation<'a, S> {
+    pub(crate) fn new(source: &'a Source<S>, mode: Mode) -> Self {
+        let (right, wait) = (Right::None, Wait::default());
+        Operation { source, mode, right, user: false, prepared: false, wait }
+    }
+
+    /// One that has the right already, or none.
+    fn claimed(source: &'a Source<S>, mode: Mode) -> io::Result<Self> {
+        let mut operation = Operation::new(source, mode);
+        match source.lock.claim(mode) {
+            Entered::Yes => operation.right = Right::Held,
+            refused => return Err(why(refused)),
+        }
+        Ok(operation)
+    }
+
+    /// Goes on with the operation in the async style; `call` is its system call.
+    pub(crate) fn poll<T>(
+        &mut self,
+        waker: &Waker,
+        call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        ready!(self.begin(waker))?;
+        let polled = self.attempt(waker, call);
+        if polled.is_pending() {
+            self.pause();
+        } else {
+            self.end();
+        }
+        polled
+    }
+
+    /// The whole operation in the blocking style.
+    pub(crate) fn block<T>(
+        mut self,
+        mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let parker = S::parker();
+        until_ready::<S, _>(&parker, |waker| self.begin(waker))?;
+        let result = until_ready::<S, _>(&parker, |waker| self.attempt(waker, &mut call));
+        self.end();
+        result
+    }
+
+    /// Gets the right, and enters as a user.
+    fn begin(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+        let Operation { source, mode, .. } = *self;
+        let turn = match self.right {
+            Right::None => source.lock.lock(mode, waker),
+            Right::Queued(ticket) => source.lock.look(mode, ticket, waker),
+            Right::Held => return Poll::Ready(self.enter()),
+        };
+        match (turn, &self.right) {
+            (Turn::Queued(ticket), _) => {
+                self.right = Right::Queued(ticket);
+                Poll::Pending
+            }
+            (Turn::Refused(refused), _) => {
+                self.right = Right::None;
+                Poll::Ready(Err(why(refused)))
+            }
+            (Turn::Own, Right::None) => {
+                (self.right, self.user) = (Right::Held, true);
+                Poll::Ready(Ok(()))
+            }
+            (Turn::Own, _) => {
+                self.right = Right::Held;
+                Poll::Ready(self.enter())
+            }
+        }
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        if !self.user {
+            self.source.enter()?; // NP-FD-1
+            self.user = true;
+        }
+        Ok(())
+    }
+
+    /// System calls and waits, as a user with the right.
+    fn attempt<T>(
+        &mut self,
+        waker: &Waker,
+        mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let source = self.source;
+        let Some(incarnation) = source.entry() else {
+            // In blocking mode the call is all there is.
+            return Poll::Ready(uninterrupted(|| call(source.kernel(), source.number())));
+        };
+        if !self.prepared {
+            incarnation.prepare(self.mode).map_err(Reason::from)?;
+            self.prepared = true;
+        }
+        loop {
+            if !self.wait.parked() {
+                match uninterrupted(|| call(source.kernel(), source.number())) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            }
+            ready!(self.poll_ready(waker))?;
+        }
+    }
+
+    /// Waits for readiness, as a user with the right.
+    fn poll_ready(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+        let Operation { source, mode, wait, .. } = self;
+        let Some(incarnation) = source.entry() else {
+            return Poll::Ready(Err(Reason::NotPollable.into()));
+        };
+        incarnation.poll_wait(*mode, wait, waker, || source.arm(*mode)).map_err(io::Error::from)
+    }
+
+    /// NP-FD-5: nobody knows whether it is polled again.
+    fn pause(&mut self) {
+        if core::mem::take(&mut self.user) {
+            let left = self.source.lock.leave(Some(self.mode));
+            wake(self.source.left(left).all());
+        }
+    }
+
+    /// Gives up whatever it has.
+    fn end(&mut self) {
+        let Operation { source, mode, .. } = *self;
+        if let Some(incarnation) = source.entry() {
+            incarnation.retract(mode, &mut self.wait);
+        }
+        let user = core::mem::take(&mut self.user);
+        let held = match core::mem::replace(&mut self.right, Right::None) {
+            Right::None => false,
+            Right::Queued(ticket) => source.lock.abandon(mode, ticket), // NP-FD-7
+            Right::Held => true,
+        };
+        let (left, next) = match (held, user) {
+            (true, user) => source.lock.unlock(mode, user),
+            (false, true) => (source.lock.leave(None), None),
+            (false, false) => (Left::Nothing, None),
+        };
+        // Both, and last: a waker that panics keeps nobody asleep.
+        wake(source.left(left).all().chain([next]));
+    }
+}
+
+impl<S: System> Drop for Operation<'_, S> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Polls, and sleeps in between, until it is over.
+fn until_ready<S: System, T>(
+    parker: &S::Parker,
+    mut poll: impl FnMut(&Waker) -> Poll<io::Result<T>>,
+) -> io::Result<T> {
+    loop {
+        match poll(parker.waker()) {
+            Poll::Ready(result) => return result,
+            // A token left over from elsewhere wakes us for nothing: then it is still on and we
+            // park again.
+            Poll::Pending => parker.park(),
+        }
+    }
+}
+
+/// Repeats a call that a signal has interrupted (Go #20400, #38836).
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+impl<S: System> Source<S> {
+    /// The right to wait for readiness in one direction. There is one per direction at a time:
+    /// it is what tells the same task that polls again from a second one. Reads and writes
+    /// queue while somebody has it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `ResourceBusy` ([`Reason::Busy`]) while another [`Waiter`] or an operation of this
+    /// direction has it; [`Reason::Closed`].
+    pub fn waiter(&self, mode: Mode) -> io::Result<Waiter<'_, S>> {
+        Operation::claimed(self, mode).map(|operation| Waiter { operation })
+    }
+
+    /// The same, queueing for the right behind those who came earlier.
+    ///
+    /// Cancel safety: dropping the future gives up the place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`].
+    pub async fn async_waiter(&self, mode: Mode) -> io::Result<Waiter<'_, S>> {
+        let mut operation = Operation::new(self, mode);
+        poll_fn(|cx| operation.begin(cx.waker())).await?;
+        operation.pause();
+        Ok(Waiter { operation })
+    }
+}
+
+/// The right to wait for readiness in one direction of a [`Source`].
+///
+/// Dropping it gives the right to whoever has queued for it longest, and ends a wait that is under
+/// way; readiness that has arrived and was not consumed stays for the next waiter.
+pub struct Waiter<'a, S: System> {
+    operation: Operation<'a, S>,
+}
+
+impl<S: System> Waiter<'_, S> {
+    /// Before a system call: sees that the operation may go on, and drops readiness that the
+    /// call will find again.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], [`Reason::NotPollable`].
+    pub fn prepare(&mut self) -> io::Result<()> {
+        let Operation { source, mode, .. } = self.operation;
+        let incarnation = source.entry().ok_or(Reason::NotPollable)?;
+        Ok(incarnation.prepare(mode).map_err(Reason::from)?)
+    }
+
+    /// Waits for readiness. `Ok` consumes it: it is a hint that the system call is worth trying,
+    /// not a promise that it will succeed (NP-EDGE-5).
+    ///
+    /// Each call replaces the waker of the call before.
+    ///
+    /// Cancel safety: not polling again leaves the wait on; dropping the `Waiter` ends it and
+    /// loses no readiness.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], [`Reason::NotPollable`].
+    pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.operation.enter()?;
+        let polled = self.operation.poll_ready(cx.waker());
+        self.operation.pause(); // the right stays
+        polled
+    }
+
+    /// The same as a future.
+    ///
+    /// Cancel safety: as [`poll_wait`](Self::poll_wait).
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], [`Reason::NotPollable`].
+    pub async fn ready(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_wait(cx)).await
+    }
+
+    /// The same, blocking the thread. Somebody else has to drive the poller meanwhile: another
+    /// thread that calls [`Poller::poll`](crate::poller::Poller::poll), or a driver.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], [`Reason::NotPollable`].
+    pub fn wait(&mut self) -> io::Result<()> {
+        let parker = S::parker();
+        self.operation.enter()?;
+        let result = until_ready::<S, _>(&parker, |waker| self.operation.poll_ready(waker));
+        self.operation.pause();
+        result
+    }
+}
+
+impl<S: System> core::fmt::Debug for Waiter<'_, S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Operation { source, mode, wait, .. } = &self.operation;
+        f.debug_struct("Waiter")
+            .field("mode", mode)
+            .field("parked", &wait.parked())
+            .field("source", source)
+            .finish()
+    }
+}
