@@ -33,7 +33,7 @@
 //!
 //! # Out of scope
 //!
-//! `EPOLLEXCLUSIVE`, signals, and the depth limit of nested event queues beyond Linux's own.
+//! `EPOLLEXCLUSIVE`, and the depth limit of nested event queues beyond Linux's own.
 
 use super::description::{Description, File, Wakes, Watch, Watcher, key, mask};
 use super::digest::digest;
