@@ -39,7 +39,7 @@
 //!
 //! # Out of scope
 //!
-//! `EPOLLEXCLUSIVE`, signals that a program sends, and the depth limit of nested event queues beyond Linux's own.
+//! `EPOLLEXCLUSIVE`, and the depth limit of nested event queues beyond Linux's own.
 
 use super::config::Config;
 use super::description::{Description, File, Wakes, Watch, Watcher, key, mask};

@@ -11,7 +11,10 @@
 //! |---|---|
 //! | `table` | numbers and what they name |
 //! | `description` | open file descriptions; state change first, wake second |
-//! | `event`, `pipe`, `unix` | the objects |
+//! | `event`, `pipe`, `unix`, `datagram`, `tcp` | the objects |
+//! | `names`, `backlog`, `connect` | addresses, connections that wait, and how sockets come together |
+//! | `time` | what happens when the virtual time has come: timers, SYNs that are sent again |
+//! | `faults` | what goes wrong, by a plan |
 //! | `epoll` | the event queue: mask computed at the harvest, edges are wakes, last waiter first |
 //! | `harvest` | what a wait takes from it |
 //! | `freedom` | what a kernel may do beyond what Linux was seen to do |
@@ -21,26 +24,31 @@
 //!
 //! # Locks
 //!
-//! One per object, one or two per event queue, one for the table. Order: event queue (outer
-//! before inner), then object. The table's is never held with another. Reading and writing
-//! through the seam takes the lock of the object alone, and one of each event queue that is
-//! woken.
+//! One per object (a connection is one object, whatever its two ends), one or two per event queue,
+//! one each for the table of numbers, the table of names, the alarms, and the counts of a plan of
+//! faults. Order: event queue (outer before inner), then object; names, then a socket that takes
+//! one; a listener, then its client. The table's is never held with another, nor are those of the
+//! alarms and the counts. Reading and writing through the seam takes the lock of the object alone,
+//! and one of each event queue that is woken; datagrams between sockets that are no pair take
+//! those of both, one after the other.
 //!
 //! # Time
 //!
 //! is virtual and stands still, but for two things: [`SimKernel::advance_to`], and a wait with a
-//! timeout that finds nothing, which advances it to its deadline and returns.
+//! timeout that finds nothing, which advances it alarm by alarm as long as there is still nothing,
+//! then to its deadline, and returns. A wait without a timeout does not move it.
 //!
 //! # Deterministic
 //!
-//! One thread sees exactly what Linux shows it. With several threads the engine's choices are
-//! the only ones: no extra edges, no signals, batches as large as asked for. A [`Freedom`] in the
-//! [`Config`] takes that back, bit by bit.
+//! One thread sees exactly what Linux shows it, on TCP what it shows when it has come to rest:
+//! data, ends and resets arrive at once. With several threads the engine's choices are the only
+//! ones: no extra edges and no signals but those of a plan of [`Faults`], batches as large as asked
+//! for. A [`Freedom`] in the [`Config`] takes that back, bit by bit.
 //!
 //! # Out of scope
 //!
-//! Sockets that connect and listen, timers, signals, `EPOLLEXCLUSIVE`, descriptors in flight,
-//! and the end of a description while another thread is inside a call on it.
+//! UDP, urgent data, connections that time out, timers that repeat, `EPOLLEXCLUSIVE`, descriptors
+//! in flight, and the end of a description while another thread is inside a call on it.
 
 mod backlog;
 mod config;

@@ -3,6 +3,10 @@
 //! Bytes are appended to the last page where they fit as a whole; otherwise they begin a new
 //! one. A pipe is writable while a *page* is free, so it can refuse to be writable and still
 //! take a small write. Room is reported once: when a page is freed while all were taken.
+//!
+//! A FIFO is a pipe whose ends are opened one by one, and several times. That is no edge; when the
+//! last description of one end is gone, all of the other end hear of it. Whether a writer has hung
+//! up is asked when it matters: one that came back in between has not.
 
 use super::config::Config;
 use super::description::{End, Object, Wakes, Watch, key, mask};

@@ -1,7 +1,8 @@
 //! The simulated kernel by bare numbers, as programs see the real one.
 //!
 //! What the seam cannot say and recorded programs do: operations on numbers that are closed,
-//! any mask, an event queue as an object of another one. Errors are [`Errno`]s.
+//! any mask, an event queue as an object of another one, datagrams to an address, FIFOs, timers.
+//! Errors are [`Errno`]s.
 
 use super::SimKernel;
 use super::description::{Description, End, File};

@@ -7,6 +7,8 @@
 //! drop in a thread that panics already closes nothing: the engine may be gone, and the
 //! execution has failed anyway.
 //!
+//! Sockets of UDP are the one kind that cannot be made here.
+//!
 //! [`SimQueue`] is an event queue and an eventfd that is registered in it, level-triggered, as
 //! the break: two numbers, as on Linux. Descriptors are registered once, edge-triggered.
 
