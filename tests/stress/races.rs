@@ -186,7 +186,8 @@ impl GiveUp for Source<Counted> {
             matches!(polled, Poll::Ready(Ok(())))
         });
         if !consumed {
-            wait(self).expect("nobody closes");
+            let mut waiter = self.waiter(Mode::Read).expect("nobody else waits");
+            waiter.wait().expect("nobody closes");
         }
         self.try_read(byte).unwrap_or(0)
     }

@@ -11,6 +11,7 @@
 //! | [`consume`] | readiness is consumed or reset while the next edge arrives |
 //! | [`reopen`] | waiters, events and closes of an incarnation that is over |
 //! | [`breaks`] | breaks against pollers, blocking and not |
+//! | [`fd_lock`] | users of a number, turns of a direction, and a close |
 //! | [`traffic`] | bytes through the simulated kernel, end to end |
 //!
 //! The first four drive the poller through stale and fresh handles on a kernel that does nothing
@@ -21,6 +22,7 @@
 pub mod bench;
 pub mod breaks;
 pub mod consume;
+pub mod fd_lock;
 pub mod park;
 pub mod reopen;
 pub mod retract;
@@ -63,7 +65,7 @@ impl core::fmt::Debug for Scenario {
 
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [park::ALL, retract::ALL, consume::ALL, reopen::ALL, breaks::ALL, traffic::ALL]
+    [park::ALL, retract::ALL, consume::ALL, reopen::ALL, breaks::ALL, fd_lock::ALL, traffic::ALL]
         .into_iter()
         .flatten()
 }

@@ -299,6 +299,6 @@ scenario! {
     }
 }
 
-fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
+pub(super) fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
     oracle::quiescent(poller, token(poller));
 }
