@@ -1,6 +1,6 @@
 //! Where an engine comes to the end of its search without having seen everything.
 //!
-//! loom passes over two behaviours of `stream_close`, although every operation is a
+//! loom passes over two behaviours of `stream_close_below_the_lock`, although every operation is a
 //! read-modify-write. That it is loom, and not explore that invents them, is shown by a third
 //! search, which has no reduction at all: plain depth first over all schedules.
 
