@@ -298,10 +298,11 @@ impl<S: System> FdLock<S> {
         Poll::Pending
     }
 
-    /// Whether a close has come to its end, or none has begun and nobody needs one: what the owner
-    /// that takes the descriptor down has to know. Exact for him.
-    pub(crate) fn is_destroyed(&self) -> bool {
-        self.newest().destroyed()
+    /// The word as the owner finds it who takes the descriptor down.
+    pub(crate) fn last_word(&self) -> Word {
+        // A read-modify-write reads the newest word, whatever else the owner has been told.
+        // Acquire: what the last user did is over.
+        Word::from_bits(self.word.fetch_or(0, Ordering::AcqRel))
     }
 
     /// The newest word, for diagnostics and oracles.

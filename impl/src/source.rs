@@ -140,7 +140,7 @@ impl<S: System> Source<S> {
     ///
     /// Never: the descriptor is there until this call.
     pub fn into_fd(mut self) -> io::Result<Fd<S>> {
-        if self.lock.is_destroyed() {
+        if self.lock.last_word().closed() {
             return Err(Reason::Closed.into());
         }
         let fd = self.fd.take().expect("the descriptor is there until the source ends");
@@ -283,7 +283,7 @@ impl Woken {
 impl<S: System> Drop for Source<S> {
     fn drop(&mut self) {
         // Nobody borrows the source, so nobody uses it; a guard that was leaked is no user.
-        if self.fd.is_none() || self.lock.is_destroyed() {
+        if self.fd.is_none() || self.lock.last_word().destroyed() {
             return;
         }
         // A registration that is gone already (foreign code closed the number) is what we want;

@@ -1,5 +1,5 @@
-//! Signals during a poll (NP-EDGE-4), on a kernel whose waits end as a script says and a clock that
-//! the script moves: nothing here depends on how long anything takes.
+//! Signals during a poll (NP-EDGE-4) and during a close (NP-FD-9), on a kernel whose waits end as a
+//! script says and a clock that the script moves: nothing here depends on how long anything takes.
 //!
 //! That the real kernel interrupts waits is the business of `netpoller-tests`; here it is counted
 //! what the poller asks the kernel for after each interruption.
@@ -37,6 +37,8 @@ struct Script {
     /// How long each wait lasts that a signal ends.
     interruptions: Vec<Duration>,
     asked: Vec<Timeout>,
+    /// How often a number was closed. The first time a signal interrupts it.
+    closed: usize,
 }
 
 impl Interrupting {
@@ -81,13 +83,21 @@ impl Kernel for Interrupting {
         fn nonblocking(fd: &Fd) -> io::Result<bool>;
         fn set_nonblocking(fd: &Fd, on: bool) -> io::Result<()>;
         fn dup(fd: &Fd) -> io::Result<Fd>;
-        fn close(fd: &Fd) -> io::Result<()>;
         fn queue() -> io::Result<Queue>;
         fn add(queue: &Queue, fd: &Fd, token: Token) -> Result<SetChange, RegisterFault>;
         fn remove(queue: &Queue, fd: &Fd) -> io::Result<SetChange>;
         fn arm(queue: &Queue, fd: &Fd, token: Token, mode: Mode) -> io::Result<SetChange>;
         fn post(queue: &Queue) -> io::Result<()>;
         fn drain(queue: &Queue) -> io::Result<()>;
+    }
+
+    /// As on Linux: the number is gone, and a signal may have interrupted the rest.
+    fn close(&self, fd: &Fd) -> io::Result<()> {
+        self.stub.close(fd)?;
+        self.script(|script| {
+            script.closed += 1;
+            if script.closed == 1 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        })
     }
 
     fn wait(&self, _: &Queue, _: &mut Batch, timeout: Timeout) -> io::Result<()> {
@@ -171,4 +181,18 @@ fn a_poll_without_end_and_one_that_does_not_wait_stay_so_after_a_signal() {
     // NP-EDGE-4
     assert_eq!(asked(None, &[MS, MS]), [Timeout::Never; 3]);
     assert_eq!(asked(Some(Duration::ZERO), &[MS, MS]), [Timeout::Zero; 3]);
+}
+
+#[test]
+fn go_38836_a_close_that_a_signal_interrupts_is_not_repeated() {
+    // NP-FD-9
+    let kernel = Interrupting { stub: StubKernel::new(), script: Mutex::default() };
+    let system = Scripted(Arc::new(kernel));
+    let poller = Poller::on(system.clone(), Shape::default()).expect("the stub has a queue");
+    let (fd, _other) = system.kernel().pipe().expect("the stub makes descriptors");
+    let source = poller.register(fd).expect("the stub registers everything");
+    source.close().expect("the number is gone, so the close has succeeded");
+    drop(source);
+    let closed = system.0.script(|script| script.closed);
+    assert_eq!(closed, 1, "after a signal the number may be somebody else's");
 }
