@@ -24,7 +24,8 @@ fn turn() -> MutexGuard<'static, ()> {
 #[test]
 fn the_kernel_of_this_machine_agrees_with_the_recordings() {
     let _turn = turn();
-    for ((file, text), equal, waits) in [(RECORDINGS[0], 41, 195), (RECORDINGS[1], 300, 2977)] {
+    let all = [(RECORDINGS[0], 41, 195), (RECORDINGS[1], 300, 2977), (RECORDINGS[2], 8, 11)];
+    for ((file, text), equal, waits) in all {
         let recording = parse(file, text).unwrap_or_else(|error| panic!("{error}"));
         let report = replay(&recording, RealKernel::new);
         assert!(report.different.is_empty(), "{report}");

@@ -52,6 +52,12 @@ fn every_program_is_written_as_it_was_read() {
     }
 }
 
+#[test]
+fn the_simulated_kernel_agrees_with_what_random_programs_found() {
+    let report = simulated(&recording(2));
+    assert_eq!((report.programs, report.equal, report.waits), (8, 8, 11), "{report}");
+}
+
 /// What `parse` says about a file with these programs.
 fn complaint(programs: &str) -> String {
     let text = format!("{{\"kernel\": \"k\", \"note\": \"n\", \"programs\": [\n{programs}]}}");

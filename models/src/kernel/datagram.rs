@@ -22,8 +22,10 @@ use super::errno::{Errno, Result};
 use netpoller::seam::{Address, Arc, HowToShut, Mutex, Primitives};
 use std::collections::VecDeque;
 
-/// A socket under its lock, with its serial number.
-type Shared<P> = (u64, Arc<<P as Primitives>::Mutex<Datagram<P>>>);
+/// A socket under its lock.
+type Receiver<P> = Arc<<P as Primitives>::Mutex<Datagram<P>>>;
+/// The same with its serial number.
+type Shared<P> = (u64, Receiver<P>);
 
 /// The state of a socket.
 pub(super) struct Datagram<P: Primitives> {
@@ -182,7 +184,7 @@ impl<P: Primitives> Datagram<P> {
 /// Sends to a socket that was named, or to the one that `sender` is connected to.
 pub(super) fn send<P: Primitives>(
     sender: &Arc<P::Mutex<Datagram<P>>>,
-    to: Option<Result<Arc<P::Mutex<Datagram<P>>>>>,
+    to: Option<Result<Receiver<P>>>,
     bytes: &[u8],
 ) -> Result<usize> {
     let (charge, serial, peer) = {

@@ -44,19 +44,21 @@ pub fn compare<A: Host, B: Host>(
         let program = record(name, ops, first());
         match replay_one(&program, &mut second) {
             Ok(_) => Ok(program),
-            Err(difference) => Err((program, *difference)),
+            Err(difference) => {
+                Err(Box::new(Counterexample { program, difference: *difference, length_before }))
+            }
         }
     };
-    let (program, difference) = match run(ops) {
+    let found = match run(ops) {
         Ok(program) => return Ok(program),
         Err(found) => found,
     };
     // What comes after the difference does not matter.
-    let ops = program.steps.iter().take(difference.place + 1).map(|step| step.op.clone());
-    let smallest = shrink(ops.collect(), |ops| run(ops.to_vec()).is_err());
-    // The last run of the smallest program says where; what was shrunk still differs.
-    let (program, difference) = run(smallest).err().unwrap_or((program, difference));
-    Err(Box::new(Counterexample { program, difference, length_before }))
+    let steps = found.program.steps.iter().take(found.difference.place + 1);
+    let ops = steps.map(|step| step.op.clone()).collect();
+    let smallest = shrink(ops, |ops| run(ops.to_vec()).is_err());
+    // What was shrunk still differs, and its last run says where.
+    Err(run(smallest).err().unwrap_or(found))
 }
 
 /// Leaves out operations as long as the rest still fails: halves, quarters, and so on down to
@@ -80,4 +82,23 @@ pub fn shrink<T: Clone>(mut ops: Vec<T>, mut fails: impl FnMut(&[T]) -> bool) ->
         }
     }
     ops
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shrink;
+
+    #[test]
+    fn what_is_left_fails_and_nothing_more_can_be_left_out() {
+        // Fails with a 3, a 17 behind it, and any two more.
+        let fails = |numbers: &[u32]| {
+            let at = |wanted| numbers.iter().position(|number| *number == wanted);
+            matches!((at(3), at(17)), (Some(a), Some(b)) if a < b) && numbers.len() >= 4
+        };
+        let left = shrink((0..40).collect(), fails);
+        assert!(fails(&left), "{left:?}");
+        assert_eq!(left.len(), 4, "{left:?}");
+        assert_eq!(shrink(vec![1, 2, 3], |_| true), [0; 0]);
+        assert_eq!(shrink(vec![1, 2, 3], |_| false), [1, 2, 3]);
+    }
 }

@@ -3,7 +3,8 @@
 //!
 //! `models/vectors/*.json` are programs of system calls with the answers that a real kernel
 //! gave: hand-picked ones, and random ones. Each is single-threaded and no wait blocks, so it has
-//! one right answer; what several threads see is not recorded here. [`parse`] reads a file,
+//! one right answer; what several threads see is not recorded here. A third file has what random
+//! programs found that was simulated wrongly. [`parse`] reads a file,
 //! [`replay`] runs its programs on a [`Host`], and the [`Report`] says which were equal, which
 //! differed and where, and which could not be run because of operations that nobody here knows.
 //! [`record`] makes a new program of what a host answers. [`compare`] does both with
@@ -36,7 +37,8 @@ pub use replay::{Answer, Difference, Report, Skipped, record, replay, replay_one
 pub(crate) use replay::{Run, equal};
 
 /// The recordings that come with this crate: name and contents.
-pub const RECORDINGS: [(&str, &str); 2] = [
+pub const RECORDINGS: [(&str, &str); 3] = [
     ("epoll-curated.json", include_str!("../../vectors/epoll-curated.json")),
     ("epoll-random.json", include_str!("../../vectors/epoll-random.json")),
+    ("epoll-found.json", include_str!("../../vectors/epoll-found.json")),
 ];

@@ -3,4 +3,5 @@
 
 mod digest;
 mod harvest;
+mod sockets;
 mod watched;

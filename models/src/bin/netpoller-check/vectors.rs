@@ -16,12 +16,6 @@ pub(crate) struct Arguments {
     strict: bool,
 }
 
-/// The recordings that come with the project.
-const SHIPPED: [(&str, &str); 2] = [
-    ("epoll-curated.json", include_str!("../../../vectors/epoll-curated.json")),
-    ("epoll-random.json", include_str!("../../../vectors/epoll-random.json")),
-];
-
 pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut fine = true;
     for recording in recordings(&arguments.files)? {
@@ -38,7 +32,10 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 fn recordings(files: &[PathBuf]) -> Result<Vec<Recording>, Error> {
     if files.is_empty() {
-        return SHIPPED.iter().map(|(name, text)| Ok(vectors::parse(name, text)?)).collect();
+        return vectors::RECORDINGS
+            .iter()
+            .map(|(name, text)| Ok(vectors::parse(name, text)?))
+            .collect();
     }
     files
         .iter()
