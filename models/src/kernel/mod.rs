@@ -35,7 +35,8 @@
 //!
 //! One thread sees exactly what Linux shows it. With several threads the engine's choices are
 //! the only ones: no extra edges, no signals, batches as large as asked for. A [`Freedom`] in the
-//! [`Config`] takes that back, bit by bit.
+//! [`Config`] takes that back, bit by bit. What is believed about the concurrency of Linux, and how
+//! that is checked, is in the README beside this file.
 //!
 //! # Out of scope
 //!
