@@ -14,6 +14,7 @@
 //! | `event`, `pipe`, `unix` | the objects |
 //! | `epoll` | the event queue: mask computed at the harvest, edges are wakes, last waiter first |
 //! | `harvest` | what a wait takes from it |
+//! | `sleep` | the threads that sleep in a wait |
 //! | `freedom` | what a kernel may do beyond what Linux was seen to do |
 //! | `raw` | system calls by number, for recorded programs |
 //! | `seam` | the same for the poller under test |
@@ -54,6 +55,7 @@ mod harvest;
 mod pipe;
 mod raw;
 mod seam;
+mod sleep;
 mod stub;
 mod table;
 mod unix;
