@@ -233,3 +233,39 @@ fn the_state_of_an_oracle_keeps_apart_what_the_program_does_not() {
     assert_eq!(with.0, 6, "the oracle saw {} of 6 orders", with.0);
     assert!(without.1 < with.1, "{} states without the oracle's, {} with", without.1, with.1);
 }
+
+/// To see somebody sleep is a step that can be taken only while somebody does.
+#[test]
+fn a_thread_that_is_seen_asleep_is_parked_and_not_woken() {
+    use netpoller::seam::{Atomic as _, Ordering::SeqCst, Parker as _, Primitives};
+    use std::sync::{Arc, Mutex};
+    fn program(sleeps: bool) -> Plan {
+        let word = Arc::new(<Explore as Primitives>::AtomicU64::new(0));
+        let seen = word.clone();
+        let parker = Arc::new(Mutex::new(None));
+        let mine = parker.clone();
+        Plan::new()
+            .thread("sleeper", move || {
+                *mine.lock().expect("nobody panics with it") = Some(Explore::parker());
+                word.store(1, SeqCst);
+                if sleeps {
+                    Explore::parker().park();
+                    assert_eq!(word.load(SeqCst), 2, "woken before it was seen asleep");
+                }
+            })
+            .thread("watcher", move || {
+                Explore::await_sleep(0);
+                assert_eq!(seen.load(SeqCst), 1, "seen asleep before it lay down");
+                seen.store(2, SeqCst);
+                let parker = parker.lock().expect("nobody panics with it").take();
+                parker.expect("a sleeper has a parker").unpark();
+            })
+    }
+    let outcome = Explore::run(|| program(true), &limits());
+    outcome.assert_exhaustive();
+    let outcome = Explore::run(|| program(false), &limits());
+    let failure = outcome.expect_failure();
+    assert_eq!(failure.kind, FailureKind::Deadlock, "{failure}");
+    let watcher = failure.story.threads().last().expect("two threads").clone();
+    assert_eq!(watcher, "watcher: is about to await sleep of sleeper", "{failure}");
+}

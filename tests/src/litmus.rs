@@ -256,7 +256,7 @@ fn work(
         let mut looks = 0_u32;
         while gate.load(Ordering::Acquire) < round * count {
             looks += 1;
-            if looks % 64 == 0 { thread::yield_now() } else { hint::spin_loop() }
+            if looks.is_multiple_of(64) { thread::yield_now() } else { hint::spin_loop() }
         }
         for _ in 0..delay {
             hint::spin_loop();

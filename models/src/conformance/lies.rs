@@ -180,10 +180,12 @@ fn changed_reports(lie: Lie, book: &Book<'_>, wait: &Wait, changes: &mut Changes
                 }
             }
             Lie::OnlyEventDropped if wait.events.len() == 1 => changes.events(wait, Vec::clear),
-            Lie::LevelDropped if wait.events.len() == 1 && !span.is(mask::ET | mask::ONESHOT) => {
-                if book.last(&wait.epoll, label, span.from, wait.place).is_some() {
-                    changes.events(wait, Vec::clear);
-                }
+            Lie::LevelDropped
+                if wait.events.len() == 1
+                    && !span.is(mask::ET | mask::ONESHOT)
+                    && book.last(&wait.epoll, label, span.from, wait.place).is_some() =>
+            {
+                changes.events(wait, Vec::clear);
             }
             Lie::LeftoverDropped if wait.events.len() > 1 => {
                 let Some(next) = book.next(wait).filter(|next| next.events.is_empty()) else {
@@ -243,10 +245,12 @@ fn added_reports(lie: Lie, book: &Book<'_>, wait: &Wait, changes: &mut Changes) 
             Lie::Deleted if span.deleted && span.until < wait.place && !means_something => {
                 changes.lies.push(change());
             }
-            Lie::SpentOneshot if span.is(mask::ONESHOT) && span.holds_at(wait.place) => {
-                if book.span(&wait.epoll, &span.label, wait.place).is_some() {
-                    changes.lies.push(change());
-                }
+            Lie::SpentOneshot
+                if span.is(mask::ONESHOT)
+                    && span.holds_at(wait.place)
+                    && book.span(&wait.epoll, &span.label, wait.place).is_some() =>
+            {
+                changes.lies.push(change());
             }
             Lie::StateGone if !span.is(mask::ONESHOT) && span.holds_at(wait.place) => {
                 if book.span(&wait.epoll, &span.label, wait.place).is_none() {

@@ -6,7 +6,7 @@
 //! real kernels are among what it allows, and traces with one lie in them are not.
 //!
 //! [`judge`] runs the simulated kernel itself, not a second description of it, with the choices
-//! written out for it ([`script`]); where it asks for a choice, all are tried. After each step
+//! written out for it ([`Scripted`]); where it asks for a choice, all are tried. After each step
 //! those that gave another answer than the trace are given up, and of those that led to the same
 //! state of the kernel one is kept. A trace is a member if one is left at its end.
 //!

@@ -8,8 +8,7 @@
 //! |---|---|
 //! | `ready`: items with news, oldest news first | [`edge`](Epoll::edge), [`add`](Epoll::add), [`modify`](Epoll::modify), a harvest |
 //! | `pending`: news that came in while a harvest was under way | `edge`, the end of the harvest |
-//! | `waiters`: who sleeps, the last one to lie down on top | a wait that found nothing, and every wake |
-//! | `woken`: who was woken and has not looked yet | the same |
+//! | `waiters`: who sleeps, and who was woken and has not looked yet | a wait that found nothing, and every wake |
 //!
 //! All of it is under `state`. `whole` is held by a harvest from beginning to end and by every
 //! change of the set; edges need only `state`. Without
@@ -19,23 +18,14 @@
 //! # A harvest
 //!
 //! ([`Harvest`]) takes the list, and asks each item in turn, *now*, what holds (the edge that
-//! queued it may be older or newer news). What does not match the mask is dropped and counts for nothing.
+//! queued it may be older or newer news). What does not match the mask is dropped and counts for
+//! nothing.
 //! A level-triggered item goes back to the end of the list. What is left over stays in front,
 //! news that came in meanwhile follow it. A batch is not a snapshot.
 //!
-//! # Sleeping
-//!
-//! A waiter sleeps on the parker of its thread, which has one token. A token that somebody else
-//! made available meanwhile (the waker of a task, say) ends the sleep but not the wait: the
-//! waiter lies down again, and makes that token available again when it returns. A token that
-//! falls together with the kernel's own wake cannot be told from it and is used up: a thread
-//! that waits here must not be woken through its parker for other reasons at the same time.
-//!
 //! # Free mode
 //!
-//! Where [`Freedom`] is granted, some of this is chosen: see there. A signal ends a sleep in three
-//! steps: the thread lies down as always, gets up without having parked, and harvests once more,
-//! so events win against the signal. If it was woken in between, it takes that token too.
+//! Where [`Freedom`] is granted, some of this is chosen: see there.
 //!
 //! # Out of scope
 //!
@@ -47,6 +37,7 @@ use super::digest::digest;
 use super::errno::{Errno, Result};
 use super::freedom::Freedom;
 use super::harvest::{Harvest, Look};
+use super::sleep::{Sleeper, Waiters};
 use netpoller::seam::{Arc, Mutex, Parker, Primitives};
 use std::collections::BTreeMap;
 
@@ -88,8 +79,7 @@ struct State<P: Primitives> {
     ready: Vec<Key>,
     scanning: bool,
     pending: Vec<Key>,
-    waiters: Vec<Waiter<P>>,
-    woken: Vec<u32>,
+    waiters: Waiters<P>,
     /// What is left of the freedoms with a budget.
     freedom: Freedom,
     /// The event queues that this one is registered in.
@@ -105,52 +95,27 @@ struct Item<P: Primitives> {
     enabled: bool,
 }
 
-/// A thread that sleeps. Its place is the lowest number that no other sleeper has, so that the
-/// state of a queue does not depend on how many have slept before.
-#[derive(Debug)]
-struct Waiter<P: Primitives> {
-    place: u32,
-    parker: P::Parker,
-}
-
-/// A thread in a wait that may sleep.
-#[derive(Debug)]
-pub(super) struct Sleeper<P: Primitives> {
-    parker: P::Parker,
-    place: Option<u32>,
-    /// Whether a token that was not the kernel's ended a sleep.
-    foreign: bool,
-    /// Whether a signal is pending, or comes while it sleeps.
-    signal: bool,
-    /// Whether it was woken while it was up already: the token is still to be taken.
-    owed: bool,
-}
-
 impl<P: Primitives> State<P> {
     fn digest(&self) -> u64 {
         let mut items = Vec::with_capacity(self.items.len());
         for (key, item) in &self.items {
             items.push((*key, item.mask, item.data, item.enabled));
         }
-        let waiters: Vec<u32> = self.waiters.iter().map(|waiter| waiter.place).collect();
         let lists = (&self.ready, self.scanning, &self.pending);
-        digest(&(items, lists, waiters, &self.woken, self.freedom, &self.watchers))
+        digest(&(items, lists, self.waiters.places(), self.freedom, &self.watchers))
     }
 
-    /// Takes one down from the list of those who sleep: the last one that lay down.
+    /// Takes one down from the list of those who sleep.
     fn pop_waiter(&mut self) -> Option<P::Parker> {
-        let top = self.waiters.len().checked_sub(1)?;
-        let deep = if self.freedom.any_waiter && top > 0 { P::choose(top + 1) } else { 0 };
-        let waiter = self.waiters.remove(top - deep);
-        self.woken.push(waiter.place);
-        self.woken.sort_unstable();
-        Some(waiter.parker)
+        let count = self.waiters.count();
+        let deep = if self.freedom.any_waiter && count > 1 { P::choose(count) } else { 0 };
+        self.waiters.pop(deep)
     }
 
     /// Whom to wake, because there is something to harvest.
     fn pop_waiters(&mut self) -> Vec<P::Parker> {
         let mut parkers = Vec::from_iter(self.pop_waiter());
-        let more = !parkers.is_empty() && !self.waiters.is_empty() && self.freedom.extra_wakes > 0;
+        let more = !parkers.is_empty() && self.waiters.count() > 0 && self.freedom.extra_wakes > 0;
         if more && P::choose(2) == 1 {
             self.freedom.extra_wakes -= 1;
             parkers.extend(self.pop_waiter());
@@ -268,55 +233,6 @@ fn unpark<K: Parker>(parkers: Vec<K>) {
     }
 }
 
-impl<P: Primitives> Sleeper<P> {
-    fn new() -> Sleeper<P> {
-        Sleeper { parker: P::parker(), place: None, foreign: false, signal: false, owed: false }
-    }
-
-    fn lie_down(&mut self, state: &mut State<P>) {
-        let taken =
-            |place| state.waiters.iter().any(|w| w.place == place) || state.woken.contains(&place);
-        let place = (0..).find(|place| !taken(*place)).expect("a free place among all numbers");
-        state.waiters.push(Waiter { place, parker: self.parker.clone() });
-        self.place = Some(place);
-        self.signal = state.interrupts();
-    }
-
-    fn get_up(&mut self, state: &mut State<P>) {
-        let Some(place) = self.place.take() else { return };
-        let count = state.woken.len();
-        state.woken.retain(|woken| *woken != place);
-        let woken = state.woken.len() < count;
-        if !woken {
-            state.waiters.retain(|waiter| waiter.place != place);
-        }
-        // One whom a signal has roused did not park.
-        self.owed = woken && self.signal;
-        self.foreign |= !woken && !self.signal;
-    }
-
-    /// Sleeps if it lay down, until it is woken or a signal comes.
-    fn sleep(&self) {
-        if self.place.is_some() && !self.signal {
-            self.parker.park();
-        }
-    }
-
-    /// Takes the token that was meant for it; it is on its way.
-    fn take_what_is_owed(&mut self) {
-        if std::mem::take(&mut self.owed) {
-            self.parker.park();
-        }
-    }
-
-    /// The wait is over: gives back what was not meant for it.
-    fn leave(self) {
-        if self.foreign {
-            self.parker.unpark();
-        }
-    }
-}
-
 impl<P: Primitives> Epoll<P> {
     pub(super) fn create(serial: u64, config: &Config) -> Arc<Epoll<P>> {
         let &Config { edges_during_harvest, freedom, .. } = config;
@@ -325,8 +241,7 @@ impl<P: Primitives> Epoll<P> {
             ready: Vec::new(),
             scanning: false,
             pending: Vec::new(),
-            waiters: Vec::new(),
-            woken: Vec::new(),
+            waiters: Waiters::nobody(),
             freedom,
             watchers: Vec::new(),
         };
@@ -349,7 +264,7 @@ impl<P: Primitives> Epoll<P> {
         let stir = {
             let mut state = self.state.lock();
             // Where nobody sleeps, the next harvest is early enough.
-            let heard = !(state.waiters.is_empty() && state.watchers.is_empty());
+            let heard = state.waiters.count() > 0 || !state.watchers.is_empty();
             let stray = heard && state.stray_edges();
             match state.items.get(&item) {
                 Some(found) if found.enabled && (key == 0 || key & found.mask != 0) => {
@@ -441,7 +356,7 @@ impl<P: Primitives> Epoll<P> {
                 break Ok(reports);
             }
             // A signal that came while it slept; it has looked once more since.
-            if sleeper.signal && sleeper.place.is_none() {
+            if sleeper.has_signal() && !sleeper.lies() {
                 break Err(Errno::EINTR);
             }
             sleeper.sleep();
@@ -472,7 +387,7 @@ impl<P: Primitives> Epoll<P> {
         let _whole = self.exclude();
         let mut state = self.state.lock();
         if let Some(sleeper) = &mut sleeper {
-            sleeper.get_up(&mut state);
+            sleeper.get_up(&mut state.waiters);
         }
         let mut harvest = state.begin();
         if self.edges_during_harvest && !harvest.left.is_empty() {
@@ -486,9 +401,10 @@ impl<P: Primitives> Epoll<P> {
         if let Some(sleeper) = sleeper
             && harvest.reports.is_empty()
             && state.ready.is_empty()
-            && !sleeper.signal
+            && !sleeper.has_signal()
         {
-            sleeper.lie_down(&mut state);
+            let signal = state.interrupts();
+            sleeper.lie_down(&mut state.waiters, signal);
         }
         drop(state);
         unpark(woken);
@@ -572,7 +488,7 @@ impl<P: Primitives> Epoll<P> {
 
     /// How many threads sleep in a wait. Not a step of the program.
     pub(super) fn peek_waiters(&self) -> usize {
-        self.state.peek(|state| state.waiters.len())
+        self.state.peek(|state| state.waiters.count())
     }
 
     /// What is registered, with its label and mask. Not a step of the program.

@@ -17,6 +17,7 @@
 //! | `faults` | what goes wrong, by a plan |
 //! | `epoll` | the event queue: mask computed at the harvest, edges are wakes, last waiter first |
 //! | `harvest` | what a wait takes from it |
+//! | `sleep` | the threads that sleep in a wait |
 //! | `freedom` | what a kernel may do beyond what Linux was seen to do |
 //! | `raw` | system calls by number, for recorded programs |
 //! | `seam` | the same for the poller under test |
@@ -43,7 +44,9 @@
 //! One thread sees exactly what Linux shows it, on TCP what it shows when it has come to rest:
 //! data, ends and resets arrive at once. With several threads the engine's choices are the only
 //! ones: no extra edges and no signals but those of a plan of [`Faults`], batches as large as asked
-//! for. A [`Freedom`] in the [`Config`] takes that back, bit by bit.
+//! for. A [`Freedom`] in the [`Config`] takes that back, bit by bit. What is
+//! believed about the concurrency of Linux, and how that is checked, is in the README beside this
+//! file.
 //!
 //! # Out of scope
 //!
@@ -66,6 +69,7 @@ mod names;
 mod pipe;
 mod raw;
 mod seam;
+mod sleep;
 mod stub;
 mod table;
 mod tcp;

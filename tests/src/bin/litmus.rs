@@ -1,6 +1,6 @@
 //! The litmus programs, many rounds on this kernel, against what the simulated kernel allows.
 //!
-//! Usage: litmus [rounds] [seed] [file]. With a file, what was seen is written there, in the
+//! Usage: `litmus [rounds] [seed] [file]`. With a file, what was seen is written there, in the
 //! format of `models/vectors/litmus.json`. Fails if an outcome was seen that is not allowed.
 
 #![forbid(unsafe_code)]
