@@ -2,9 +2,8 @@
 
 use super::{accept, connect, is_a_source, is_a_stream};
 use crate::poller::Poller;
-use crate::seam::{Address, Kernel, Os, System};
+use crate::seam::{Address, Kernel, Os, SocketAddr, System};
 use crate::source::Source;
-use core::net::SocketAddr;
 use netpoller_spec::Mode;
 use std::io;
 

@@ -14,6 +14,7 @@
 mod kernel;
 pub mod os;
 
+pub use core::net::SocketAddr;
 pub use core::sync::atomic::Ordering;
 pub use kernel::{
     Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,

@@ -79,6 +79,13 @@ impl<P: Primitives> SimFd<P> {
         &self.description
     }
 
+    /// A call on what it names, which nobody may close meanwhile either.
+    fn during<T>(&self, call: impl FnOnce(&Description<P>) -> T) -> T {
+        let result = call(self.open());
+        self.open();
+        result
+    }
+
     fn give_back(&self) {
         let number = self.number;
         let first = !self.closed.swap(true, Ordering::Relaxed);
@@ -263,16 +270,16 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.open().read(buffer)?)
+        Ok(fd.during(|description| description.read(buffer))?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
-        Ok(fd.open().write(bytes)?)
+        Ok(fd.during(|description| description.write(bytes))?)
     }
 
     fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let mut all = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
-        let count = fd.open().read(&mut all)?;
+        let count = fd.during(|description| description.read(&mut all))?;
         let mut rest = &all[..count];
         for buffer in buffers {
             let (this, others) = rest.split_at(rest.len().min(buffer.len()));
@@ -284,7 +291,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn write_vectored(&self, fd: &SimFd<P>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-        Ok(fd.open().write(&all)?)
+        Ok(fd.during(|description| description.write(&all))?)
     }
 
     fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
