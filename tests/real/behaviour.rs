@@ -6,14 +6,17 @@ use netpoller::Os;
 use netpoller::seam::os::Epoll;
 use netpoller_models::engine::Threads;
 use netpoller_models::world::Model;
-use netpoller_models::{behaviour, behaviours};
+use netpoller_models::{behaviour, behaviours, behaviours_on_linux};
 use netpoller_tests::in_child;
 
 /// Linux, with the oracle of the models at every step of the poller.
 type Judged = Model<Threads, Epoll>;
 
 /// How many there are, which is as many as on the simulated kernel.
-const BEHAVIOURS: usize = 99;
+const BEHAVIOURS: usize = 104;
+
+/// How many there are besides that run on Linux only.
+const ON_LINUX: usize = 8;
 
 macro_rules! tests {
     ($($area:ident: {$($name:ident: $about:literal $rules:tt $go:tt;)*})*) => {$($(
@@ -25,19 +28,22 @@ macro_rules! tests {
 }
 
 behaviours!(tests);
+behaviours_on_linux!(tests);
 
 #[test]
 fn the_number_of_behaviours_is_pinned() {
     let count = behaviour::catalogue::<Os>().len();
     println!("{count} behaviours on Linux with epoll");
     assert_eq!(count, BEHAVIOURS);
+    assert_eq!(behaviour::catalogue_on_linux::<Os>().len(), ON_LINUX);
 }
 
 #[test]
 fn every_behaviour_passes_the_oracle() {
     // In a process of its own: an oracle that finds fault while a failed test cleans up ends it.
     in_child("every_behaviour_passes_the_oracle", || {
-        for behaviour in behaviour::catalogue::<Judged>() {
+        let on_linux = behaviour::catalogue_on_linux::<Judged>();
+        for behaviour in behaviour::catalogue::<Judged>().into_iter().chain(on_linux) {
             println!("{}: {}", behaviour.name, behaviour.about);
             behaviour.check(Judged::new(Epoll));
         }

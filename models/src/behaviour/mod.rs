@@ -17,6 +17,8 @@
 //! | `wait` | the right to wait, futures that are dropped |
 //! | `close` | the own end |
 //! | `fd_lock` | turns of one direction |
+//! | `kinds` | several buffers, a look ahead, descriptors made elsewhere |
+//! | `net` | connections; on Linux only |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -32,7 +34,9 @@ mod entry;
 mod fd_lock;
 mod hand;
 mod host;
+mod kinds;
 mod list;
+mod net;
 mod peer;
 mod wait;
 mod waking;
@@ -89,6 +93,26 @@ macro_rules! catalogue {
 
 crate::behaviours!(catalogue);
 
+macro_rules! catalogue_on_linux {
+    ($($area:ident: {$(
+        $name:ident: $about:literal [$($rule:literal),*] [$($go:literal),*];
+    )*})*) => {
+        /// The behaviours of connections, for a system on Linux.
+        #[must_use]
+        pub fn catalogue_on_linux<S: Host>() -> Vec<Behaviour<S>> {
+            vec![$($(Behaviour {
+                name: stringify!($name),
+                about: $about,
+                rules: &[$($rule),*],
+                go: &[$($go),*],
+                run: $area::$name,
+            },)*)*]
+        }
+    };
+}
+
+crate::behaviours_on_linux!(catalogue_on_linux);
+
 /// The behaviour of this name.
 ///
 /// # Panics
@@ -96,6 +120,7 @@ crate::behaviours!(catalogue);
 /// When there is none.
 #[must_use]
 pub fn named<S: Host>(name: &str) -> Behaviour<S> {
-    let found = catalogue().into_iter().find(|behaviour| behaviour.name == name);
+    let mut all = catalogue().into_iter().chain(catalogue_on_linux());
+    let found = all.find(|behaviour| behaviour.name == name);
     found.unwrap_or_else(|| panic!("no behaviour is called {name}"))
 }
