@@ -6,10 +6,42 @@
 //! | the deadline of the direction has expired | `TimedOut` | `DeadlineExceeded` |
 //! | the kernel gave up on a connection (ETIMEDOUT) | `TimedOut` | none |
 //! | the kernel cannot report readiness for it | `Unsupported` | `NotPollable` |
-//! | somebody else waits in that direction | `ResourceBusy` | `Busy` |
+//! | a waiter is asked for while somebody has the right of that direction | `ResourceBusy` | `Busy` |
 //! | anything a system call returned | the kind of its errno | none |
 //!
-//! A caller's mistake is an error; a broken invariant is a panic that names the rule of SPEC.md.
+//! # Misuse
+//!
+//! A caller's mistake on a live system is an error; a broken invariant is a panic that names the
+//! rule of SPEC.md.
+//!
+//! | what is done | what happens |
+//! |---|---|
+//! | a second read, write or accept while one is under way | it queues, and has its turn |
+//! | a second waiter while one is alive | error, `Busy` |
+//! | any use of a closed descriptor, also by a future that waited before the close | error, `Closed` |
+//! | closing twice | the second close: error, `Closed`; it does not wait |
+//! | closing while holding an `FdGuard` of the same descriptor, on the same thread | blocks for ever |
+//! | forgetting an `FdGuard` | a close blocks for ever; dropping the source closes the number |
+//! | forgetting a future that reads | its direction stays taken; a close ends and frees it |
+//! | taking back the number of a closed descriptor | error, `Closed` |
+//! | registering what has no readiness | error, `Unsupported`; `adopt` takes it in blocking mode |
+//! | waiting for readiness of a descriptor in blocking mode | error, `NotPollable` |
+//! | more users than can be counted (2^26, all of them leaked guards) | error, `ResourceBusy` |
+//! | a number that foreign code has closed or replaced | the errors of the kernel; never a panic |
+//! | an empty buffer | `Ok(0)` at once, and `Closed` on a closed descriptor |
+//!
+//! # System calls
+//!
+//! | errno | what is made of it |
+//! |---|---|
+//! | `EAGAIN` | waited for |
+//! | `EINTR` | repeated; not close(2), and connect(2) goes on by itself |
+//! | `ECONNABORTED` from accept(2) | passed over: the next connection |
+//! | `EINPROGRESS`, `EALREADY` from connect(2) | waited for; `EISCONN` is success |
+//! | `EMFILE`, `ENFILE` from accept(2) | the caller's; the connection stays for a later accept |
+//! | `ETIMEDOUT` | the caller's, kind `TimedOut`, without a [`Reason`] |
+//! | `EPERM` from epoll_ctl(2) | no readiness: see above |
+//! | all others | the caller's |
 
 use std::io;
 

@@ -163,7 +163,7 @@ impl<S: System> FdLock<S> {
                 let ticket = Ticket(queue.next);
                 queue.next = queue.next.wrapping_add(1);
                 queue.waiting.push_back((ticket, waker));
-                return Turn::Queued(ticket);
+                Turn::Queued(ticket)
             }
             refused => Turn::Refused(refused),
         }

@@ -58,6 +58,7 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("netpoller needs 64-bit atomics");
 
+mod adopt;
 #[doc(hidden)]
 pub mod deadline;
 #[doc(hidden)]
@@ -67,6 +68,8 @@ mod driver;
 pub mod error;
 mod fd_lock;
 mod io;
+#[doc(hidden)]
+pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
@@ -86,7 +89,7 @@ mod timers;
 pub use driver::Driver;
 pub use error::Reason;
 pub use netpoller_spec::Mode;
-pub use seam::{HowToShut, Instant, Os};
+pub use seam::{Address, HowToShut, Instant, Os};
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;
@@ -96,6 +99,15 @@ pub type Ready = ready::Ready<Os>;
 pub type Source = source::Source<Os>;
 /// The right to wait in one direction of a [`Source`]. See [`source::Waiter`] for its methods.
 pub type Waiter<'a> = source::Waiter<'a, Os>;
+/// A TCP connection. See [`net::TcpStream`] for its methods, and [`source::Source`] for those that
+/// it has as a source.
+pub type TcpStream = net::TcpStream<Os>;
+/// A TCP socket that listens. See [`net::TcpListener`] for its methods.
+pub type TcpListener = net::TcpListener<Os>;
+/// A connection between two Unix sockets. See [`net::UnixStream`] for its methods.
+pub type UnixStream = net::UnixStream<Os>;
+/// A Unix socket that listens. See [`net::UnixListener`] for its methods.
+pub type UnixListener = net::UnixListener<Os>;
 /// The number of a [`Source`], lent. See [`source::FdGuard`] for its methods.
 pub type FdGuard<'a> = source::FdGuard<'a, Os>;
 /// Why a descriptor could not be registered. See [`poller::RegisterError`] for its methods.

@@ -57,6 +57,13 @@ impl<'a, S: System> Operation<'a, S> {
         Operation { source, mode, right, user: false, prepared: false, wait }
     }
 
+    /// One that waits for what happened before it: nothing is reset before the first system call.
+    pub(crate) fn without_reset(source: &'a Source<S>, mode: Mode) -> Self {
+        let mut operation = Operation::new(source, mode);
+        operation.prepared = true;
+        operation
+    }
+
     /// One that has the right already, or none.
     fn claimed(source: &'a Source<S>, mode: Mode) -> io::Result<Self> {
         let mut operation = Operation::new(source, mode);

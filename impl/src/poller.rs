@@ -521,6 +521,10 @@ pub struct RegisterError<S: System> {
 }
 
 impl<S: System> RegisterError<S> {
+    pub(crate) fn new(error: io::Error, fd: <S::Kernel as Kernel>::Fd) -> Self {
+        RegisterError { error, fd }
+    }
+
     /// Why.
     #[must_use]
     pub fn error(&self) -> &io::Error {

@@ -351,3 +351,27 @@ pub enum Address {
     /// A Unix socket without a name.
     Unnamed,
 }
+
+/// How far a connection has come, by what a call says about it: [`Kernel::connect`], or the
+/// error that was pending ([`Kernel::take_error`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connecting {
+    /// It is under way: `EINPROGRESS`, `EALREADY`, or `EINTR`, which does not stop it.
+    UnderWay,
+    /// It is there already: `EISCONN`.
+    Done,
+    /// It has failed.
+    Failed,
+}
+
+impl Connecting {
+    /// What `error` says.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Connecting {
+        match error.raw_os_error() {
+            Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => Connecting::UnderWay,
+            Some(libc::EISCONN) => Connecting::Done,
+            _ => Connecting::Failed,
+        }
+    }
+}

@@ -14,9 +14,10 @@
 mod kernel;
 pub mod os;
 
+pub use core::net::SocketAddr;
 pub use core::sync::atomic::Ordering;
 pub use kernel::{
-    Address, Batch, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
+    Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
 };
 pub use os::Os;
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never

@@ -167,6 +167,23 @@ macro_rules! behaviours {
                     "A read of no bytes waits for no turn."
                     [] ["net.TestZeroByteRead"];
             }
+            kinds: {
+                several_buffers_are_read_and_written:
+                    "One call reads into several buffers, one writes several pieces; empty ones do not count."
+                    ["NP-WAIT-4"] [];
+                what_was_peeked_at_is_read_again:
+                    "A look ahead waits as a read does, and leaves everything where it is."
+                    ["NP-WAIT-4"] [];
+                a_regular_file_is_adopted_in_blocking_mode:
+                    "What has no readiness is read and written all the same, in the mode that it had."
+                    [] ["os.TestNonpollableDeadline"];
+                a_close_in_blocking_mode_waits_for_nobody:
+                    "A close of a file does not wait for a thread inside of a call; that one closes it."
+                    ["NP-FD-3", "NP-FD-4"] ["os.TestCloseWithBlockingReadByNewFile"];
+                what_has_readiness_is_adopted_and_polled:
+                    "A pipe that was made elsewhere is made non-blocking and polled."
+                    ["NP-EDGE-1"] ["os.TestNewFileNonBlock"];
+            }
             peer: {
                 a_pipe_without_writers_is_at_its_end:
                     "The end of the last writer wakes the reader, who reads the end of the stream."
@@ -369,6 +386,32 @@ macro_rules! behaviours {
                 more_deadlines_than_a_poll_has_room_for_all_expire:
                     "Deadlines for which a poll has no room expire in the next ones."
                     ["NP-TIME-7"] [];
+            }
+            net: {
+                both_ends_of_a_connection_know_their_addresses:
+                    "Connect, accept, and the addresses at both ends."
+                    ["NP-EDGE-1"] [];
+                a_connect_is_pending_until_a_poll_reports_it:
+                    "A connect waits for a report, and looks at the socket then."
+                    ["NP-EDGE-5"] ["net.TestTCPSpuriousConnSetupCompletion"];
+                a_connect_to_nobody_is_refused:
+                    "The pending error of the socket ends the connect."
+                    ["NP-EDGE-5"] [];
+                an_accept_waits_for_a_connection:
+                    "Accepts queue, and a connection ends the oldest."
+                    ["NP-FD-6", "NP-WAIT-4"] ["net.TestTCPConcurrentAccept"];
+                closing_a_listener_ends_its_accepts:
+                    "A close ends all accepts, and the port is free afterwards."
+                    ["NP-FD-4", "NP-FD-8"] ["net.TestListenerClose", "net.TestClosingListener"];
+                a_connection_that_is_shut_for_writing_still_reads:
+                    "One direction of a connection ends alone."
+                    ["NP-EVT-1"] ["net.TestCloseWrite"];
+                the_delay_of_small_pieces_is_set_and_read_back:
+                    "Options are those of the socket, while it is open."
+                    ["NP-FD-1"] [];
+                the_end_of_a_connection_wakes_its_reader:
+                    "The end of the peer is the end of the stream."
+                    ["NP-EVT-2"] ["net.TestCloseUnblocksRead"];
             }
             waking: {
                 wakers_run_in_the_order_of_the_events:

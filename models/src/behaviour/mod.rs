@@ -17,6 +17,8 @@
 //! | `wait` | the right to wait, futures that are dropped |
 //! | `close` | the own end |
 //! | `fd_lock` | turns of one direction |
+//! | `kinds` | several buffers, a look ahead, descriptors made elsewhere |
+//! | `net` | connections: connect, accept, both ends |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -34,7 +36,9 @@ mod entry;
 mod fd_lock;
 mod hand;
 mod host;
+mod kinds;
 mod list;
+mod net;
 mod peer;
 mod wait;
 mod waking;
@@ -98,6 +102,7 @@ crate::behaviours!(catalogue);
 /// When there is none.
 #[must_use]
 pub fn named<S: Host>(name: &str) -> Behaviour<S> {
-    let found = catalogue().into_iter().find(|behaviour| behaviour.name == name);
+    let mut all = catalogue().into_iter();
+    let found = all.find(|behaviour| behaviour.name == name);
     found.unwrap_or_else(|| panic!("no behaviour is called {name}"))
 }

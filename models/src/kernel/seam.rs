@@ -80,6 +80,13 @@ impl<P: Primitives> SimFd<P> {
         &self.description
     }
 
+    /// A call on what it names, which nobody may close meanwhile either.
+    fn during<T>(&self, call: impl FnOnce(&Description<P>) -> T) -> T {
+        let result = call(self.open());
+        self.open();
+        result
+    }
+
     fn give_back(&self) {
         let number = self.number;
         let first = !self.closed.swap(true, Ordering::Relaxed);
@@ -262,17 +269,18 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
         let most = self.read_limit(buffer.len());
-        Ok(fd.open().read(&mut buffer[..most])?)
+        Ok(fd.during(|description| description.read(&mut buffer[..most]))?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
-        Ok(fd.open().write(&bytes[..self.write_limit(bytes.len())])?)
+        let most = self.write_limit(bytes.len());
+        Ok(fd.during(|description| description.write(&bytes[..most]))?)
     }
 
     fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let most = self.read_limit(buffers.iter().map(|buffer| buffer.len()).sum());
         let mut all = vec![0; most];
-        let count = fd.open().read(&mut all)?;
+        let count = fd.during(|description| description.read(&mut all))?;
         let mut rest = &all[..count];
         for buffer in buffers {
             let (this, others) = rest.split_at(rest.len().min(buffer.len()));
@@ -284,7 +292,8 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn write_vectored(&self, fd: &SimFd<P>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-        Ok(fd.open().write(&all[..self.write_limit(all.len())])?)
+        let most = self.write_limit(all.len());
+        Ok(fd.during(|description| description.write(&all[..most]))?)
     }
 
     fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {

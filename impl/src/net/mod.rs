@@ -1,0 +1,117 @@
+//! Streams and listeners: TCP and Unix.
+//!
+//! Each type is a [`Source`](crate::source::Source) with what its kind of socket can do besides, and
+//! lends it (`Deref`): so every stream reads, writes, shuts and closes in both styles, and takes
+//! turns, as a source does.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `connect` | the way of a connection: connect(2) once, wait, look |
+//! | `accept` | the next connection of a listener |
+//! | `tcp`, `unix` | the types |
+//!
+//! Names are not resolved here: an address is an address.
+//!
+//! Out of scope: datagrams.
+
+mod accept;
+mod connect;
+mod tcp;
+mod unix;
+
+pub use tcp::{TcpListener, TcpStream};
+pub use unix::{UnixListener, UnixStream};
+
+/// How many connections may wait to be accepted; the kernel lowers it to its own limit.
+const BACKLOG: u32 = 4096;
+
+/// What a type that is a source has because of that.
+macro_rules! is_a_source {
+    ($name:ident, $text:literal) => {
+        impl<S: System> core::ops::Deref for $name<S> {
+            type Target = Source<S>;
+
+            fn deref(&self) -> &Source<S> {
+                &self.source
+            }
+        }
+
+        impl<S: System> $name<S> {
+            /// The source that it is, for whoever wants to take the number back
+            /// ([`Source::into_fd`]).
+            #[must_use]
+            pub fn into_source(self) -> Source<S> {
+                self.source
+            }
+        }
+
+        impl<S: System> core::fmt::Debug for $name<S> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_tuple($text).field(&self.source).finish()
+            }
+        }
+    };
+}
+
+/// What a stream has besides.
+macro_rules! is_a_stream {
+    ($name:ident) => {
+        impl<S: System> $name<S> {
+            /// Reads what is there and leaves it there, waiting until there is something.
+            /// `Ok(0)`: the end of the stream, or an empty buffer.
+            ///
+            /// # Errors
+            ///
+            /// Those of recv(2); [`Reason`](crate::Reason) `Closed`.
+            pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                if buffer.is_empty() {
+                    return self.source.nothing();
+                }
+                self.source.operate_blocking(Mode::Read, |kernel, fd| kernel.peek(fd, buffer))
+            }
+
+            /// The same without blocking the thread.
+            ///
+            /// Cancel safety: nothing is taken out in any case.
+            ///
+            /// # Errors
+            ///
+            /// Those of recv(2); [`Reason`](crate::Reason) `Closed`.
+            pub async fn async_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                if buffer.is_empty() {
+                    return self.source.nothing();
+                }
+                self.source.operate(Mode::Read, |kernel, fd| kernel.peek(fd, buffer)).await
+            }
+        }
+
+        /// The blocking style. Somebody else has to drive the poller.
+        impl<S: System> io::Read for &$name<S> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                (&self.source).read(buffer)
+            }
+
+            fn read_vectored(&mut self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+                (&self.source).read_vectored(buffers)
+            }
+        }
+
+        /// The blocking style. Somebody else has to drive the poller.
+        impl<S: System> io::Write for &$name<S> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                (&self.source).write(bytes)
+            }
+
+            fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+                (&self.source).write_vectored(pieces)
+            }
+
+            /// Nothing is buffered here.
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
+use {is_a_source, is_a_stream};

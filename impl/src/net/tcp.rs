@@ -1,0 +1,192 @@
+//! TCP.
+
+use super::{accept, connect, is_a_source, is_a_stream};
+use crate::poller::Poller;
+use crate::seam::{Address, Kernel, Os, SocketAddr, System};
+use crate::source::Source;
+use netpoller_spec::Mode;
+use std::io;
+
+/// A TCP connection.
+pub struct TcpStream<S: System> {
+    source: Source<S>,
+}
+
+/// A TCP socket that listens.
+///
+/// When its [`close`](Source::close) returns, its port is free.
+pub struct TcpListener<S: System> {
+    source: Source<S>,
+}
+
+is_a_source!(TcpStream, "TcpStream");
+is_a_source!(TcpListener, "TcpListener");
+is_a_stream!(TcpStream);
+
+fn inet(address: Address) -> io::Result<SocketAddr> {
+    match address {
+        Address::Inet(address) => Ok(address),
+        other => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a TCP socket with the address {other:?}"),
+        )),
+    }
+}
+
+impl TcpStream<Os> {
+    /// Connects, blocking the thread, on the [global](Poller::global) poller.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_on`](Self::connect_on); those of [`Poller::global`].
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect_on(Poller::global()?, address)
+    }
+
+    /// Connects, on the [global](Poller::global) poller.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_on`](Self::connect_on); those of [`Poller::global`].
+    pub async fn async_connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::async_connect_on(Poller::global()?, address).await
+    }
+}
+
+impl<S: System> TcpStream<S> {
+    /// Connects, blocking the thread. Somebody else has to drive the poller.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    /// let there = listener.local_addr()?;
+    /// let server = std::thread::spawn(move || -> std::io::Result<()> {
+    ///     let (stream, _from) = listener.accept()?;
+    ///     (&stream).write_all(b"hello")
+    /// });
+    /// let stream = netpoller::TcpStream::connect(there)?;
+    /// let mut text = String::new();
+    /// (&stream).read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello");
+    /// # server.join().expect("the server panicked")
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2) and connect(2), of which kind `ConnectionRefused` is the most common; those
+    /// of [`register`](Poller::register).
+    pub fn connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
+        let source = connect::connect(poller, &Address::Inet(address))?;
+        Ok(TcpStream { source })
+    }
+
+    /// Connects.
+    ///
+    /// Cancel safety: dropping the future closes the socket, and the attempt is over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_on`](Self::connect_on).
+    pub async fn async_connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
+        let source = connect::async_connect(poller, &Address::Inet(address)).await?;
+        Ok(TcpStream { source })
+    }
+
+    /// The own address.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2); [`Reason::Closed`](crate::Reason::Closed).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.source.using(|kernel, fd| kernel.local_address(fd))?)
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): kind `NotConnected` once the connection is over;
+    /// [`Reason::Closed`](crate::Reason::Closed).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.source.using(|kernel, fd| kernel.peer_address(fd))?)
+    }
+
+    /// Whether small pieces are sent at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2); [`Reason::Closed`](crate::Reason::Closed).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.source.using(|kernel, fd| kernel.nodelay(fd))
+    }
+
+    /// Sends small pieces at once, or collects them. They are collected unless this is called.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2); [`Reason::Closed`](crate::Reason::Closed).
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.source.using(|kernel, fd| kernel.set_nodelay(fd, on))
+    }
+}
+
+impl TcpListener<Os> {
+    /// Listens at `address`, on the [global](Poller::global) poller.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind_on`](Self::bind_on); those of [`Poller::global`].
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        TcpListener::bind_on(Poller::global()?, address)
+    }
+}
+
+impl<S: System> TcpListener<S> {
+    /// Listens at `address`; port 0 stands for a free one. Connections of an earlier listener
+    /// that are still ending do not stand in the way (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2), bind(2), listen(2), and of [`register`](Poller::register).
+    pub fn bind_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
+        let source = accept::listen(poller, &Address::Inet(address), true)?;
+        Ok(TcpListener { source })
+    }
+
+    /// Takes the next connection, blocking the thread until there is one. The stream is registered
+    /// with the poller of the listener.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2), but not that of a connection that is gone again. When the table of
+    /// descriptors is full the connection stays, for a later call.
+    /// [`Reason::Closed`](crate::Reason::Closed).
+    pub fn accept(&self) -> io::Result<(TcpStream<S>, SocketAddr)> {
+        let (source, from) = accept::accept(&self.source)?;
+        Ok((TcpStream { source }, inet(from)?))
+    }
+
+    /// Takes the next connection.
+    ///
+    /// Cancel safety: when the future is dropped no connection is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    pub async fn async_accept(&self) -> io::Result<(TcpStream<S>, SocketAddr)> {
+        let (source, from) = accept::async_accept(&self.source).await?;
+        Ok((TcpStream { source }, inet(from)?))
+    }
+
+    /// The address at which it listens.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2); [`Reason::Closed`](crate::Reason::Closed).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.source.using(|kernel, fd| kernel.local_address(fd))?)
+    }
+}

@@ -1,0 +1,276 @@
+//! Connections on the real kernel: what depends on its ports, its handshakes and its limits.
+//!
+//! What every kernel shows is in `behaviour`.
+
+use netpoller::{Poller, Reason, Source, TcpListener, TcpStream, UnixListener, UnixStream};
+use netpoller_tests::{in_child, sys};
+use std::fs::File;
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+fn anywhere() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("an address")
+}
+
+/// Wakes the thread that made it.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// The lowest number that is free, all lower ones being in use as long as the files live.
+fn without_gaps() -> (Vec<File>, RawFd) {
+    let highest = (0..4096).rfind(|&any| sys::is_open(any)).expect("the standard streams");
+    let mut filling = Vec::new();
+    loop {
+        let file = File::open("/dev/null").expect("a file");
+        if file.as_raw_fd() > highest {
+            return (filling, file.as_raw_fd());
+        }
+        filling.push(file);
+    }
+}
+
+/// A port that nobody listens on: it was free a moment ago, and no other test takes it, because the
+/// listener that had it stays bound to it without listening.
+fn nobody_listens() -> (impl Drop, SocketAddr) {
+    use netpoller::seam::os::{Descriptor, Epoll};
+    use netpoller::seam::{Address, Kernel, Kind};
+    struct Bound(#[expect(dead_code, reason = "keeps the port")] Descriptor);
+    impl Drop for Bound {
+        fn drop(&mut self) {}
+    }
+    let address = Address::Inet(anywhere());
+    let socket = Epoll.socket(&address, Kind::Stream).expect("a socket");
+    Epoll.bind(&socket, &address).expect("a port");
+    let Address::Inet(there) = Epoll.local_address(&socket).expect("bound") else {
+        panic!("another family")
+    };
+    (Bound(socket), there)
+}
+
+/// Follows Go's `net.TestClosingListener` (Go #10527, #21856): a thread sits in accept when the
+/// listener is closed, and its port is free when the close returns.
+#[test]
+fn go_10527_a_port_can_be_listened_on_as_soon_as_its_listener_is_closed() {
+    // NP-FD-4
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let mut there = anywhere();
+    for round in 0..500 {
+        let listener = TcpListener::bind_on(&poller, there)
+            .unwrap_or_else(|e| panic!("round {round}: listening on {there} again: {e}"));
+        there = listener.local_addr().expect("bound");
+        thread::scope(|scope| {
+            let accepting = scope.spawn(|| listener.accept().map(drop));
+            if round % 2 == 0 {
+                // Inside: it has the right to accept.
+                while !listener.peek_lock().held(netpoller::Mode::Read) {
+                    thread::yield_now();
+                }
+            }
+            listener.close().expect("the first close");
+            let error = accepting.join().expect("no panic").expect_err("nobody connects");
+            assert_eq!(Reason::of(&error), Some(Reason::Closed), "round {round}: {error}");
+        });
+    }
+    drop(driver);
+}
+
+/// The connection stays where it is, no edge reports it again, and the next accept finds it.
+#[test]
+fn an_accept_without_a_free_number_fails_and_the_next_one_succeeds() {
+    in_child("an_accept_without_a_free_number_fails_and_the_next_one_succeeds", || {
+        let poller = Poller::new().expect("a poller");
+        let driver = poller.drive().expect("a thread");
+        let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+        let there = listener.local_addr().expect("bound");
+        let client = TcpStream::connect_on(&poller, there).expect("connected");
+        let (_filling, first_free) = without_gaps();
+        sys::limit_descriptors(first_free).expect("a lower limit");
+        for attempt in 0..3 {
+            let error = match attempt % 2 {
+                0 => listener.accept().map(drop),
+                _ => block_on(listener.async_accept()).map(drop),
+            }
+            .expect_err("no number for it");
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "attempt {attempt}: {error}");
+        }
+        sys::limit_descriptors(first_free + 2).expect("room for two");
+        let (accepted, from) = listener.accept().expect("it was still there");
+        assert_eq!(from, client.local_addr().expect("connected"));
+        (&client).write_all(b"x").expect("room");
+        (&accepted).read_exact(&mut [0]).expect("the byte");
+        // The listener is armed as before: a connection that comes later wakes an accept.
+        thread::scope(|scope| {
+            let accepting = scope.spawn(|| listener.accept().map(|(_, from)| from));
+            drop(accepted);
+            let late = TcpStream::connect_on(&poller, there).expect("connected");
+            let from = accepting.join().expect("no panic").expect("accepted");
+            assert_eq!(from, late.local_addr().expect("connected"));
+        });
+        drop(driver);
+    });
+}
+
+#[test]
+fn a_refused_connection_is_an_error_in_both_styles_and_leaves_nothing_open() {
+    in_child("a_refused_connection_is_an_error_in_both_styles_and_leaves_nothing_open", || {
+        let poller = Poller::new().expect("a poller");
+        let driver = poller.drive().expect("a thread");
+        let (_bound, there) = nobody_listens();
+        let (_filling, first_free) = without_gaps();
+        for attempt in [
+            TcpStream::connect_on(&poller, there),
+            block_on(TcpStream::async_connect_on(&poller, there)),
+        ] {
+            let error = attempt.expect_err("nobody listens");
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+            assert!(!sys::is_open(first_free), "a socket was left open");
+        }
+        let missing = UnixStream::connect_on(&poller, "/nowhere/at all").expect_err("no file");
+        assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+        assert!(!sys::is_open(first_free), "a socket was left open");
+        drop(driver);
+    });
+}
+
+#[test]
+fn a_connect_that_is_dropped_closes_its_socket() {
+    in_child("a_connect_that_is_dropped_closes_its_socket", || {
+        // Nobody polls, so the future does not learn that the connection is there.
+        let poller = Poller::new().expect("a poller");
+        let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+        let there = listener.local_addr().expect("bound");
+        let (_filling, first_free) = without_gaps();
+        for _ in 0..3 {
+            let mut future = Box::pin(TcpStream::async_connect_on(&poller, there));
+            let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "connected without a poll: {polled:?}");
+            assert!(sys::is_open(first_free), "the connection is not under way");
+            drop(future);
+            assert!(!sys::is_open(first_free), "the socket was left open");
+        }
+    });
+}
+
+/// Follows Go's `net.TestTCPConcurrentAccept`.
+#[test]
+fn ten_threads_accept_and_every_connection_is_accepted_once() {
+    const THREADS: usize = 10;
+    const EACH: usize = 20;
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+    let there = listener.local_addr().expect("bound");
+    let mut accepted: Vec<SocketAddr> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let next = |_| listener.accept().expect("a connection").1;
+                    (0..EACH).map(next).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let clients: Vec<_> = (0..THREADS * EACH)
+            .map(|_| TcpStream::connect_on(&poller, there).expect("connected"))
+            .collect();
+        assert_eq!(clients.len(), THREADS * EACH);
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
+    accepted.sort_unstable();
+    accepted.dedup();
+    assert_eq!(accepted.len(), THREADS * EACH, "a connection was accepted twice");
+    drop(driver);
+}
+
+#[test]
+fn a_stream_of_every_family_carries_data_both_ways() {
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let echo = |stream: &Source| {
+        let mut bytes = [0; 5];
+        { stream }.read_exact(&mut bytes).expect("five bytes");
+        { stream }.write_all(&bytes).expect("room");
+        assert_eq!({ stream }.read(&mut bytes).expect("the end"), 0);
+    };
+    let call = |stream: &Source| {
+        { stream }.write_all(b"hello").expect("room");
+        let mut bytes = [0; 5];
+        { stream }.read_exact(&mut bytes).expect("five bytes");
+        assert_eq!(&bytes, b"hello");
+        stream.shutdown(netpoller::HowToShut::Write).expect("connected");
+    };
+    thread::scope(|scope| {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let Ok(listener) = TcpListener::bind_on(&poller, address) else {
+                assert!(address.is_ipv6(), "no IPv4 here");
+                continue; // a machine without IPv6
+            };
+            let there = listener.local_addr().expect("bound");
+            let server = scope.spawn(move || echo(&listener.accept().expect("a client").0));
+            call(&block_on(TcpStream::async_connect_on(&poller, there)).expect("connected"));
+            server.join().expect("no panic");
+        }
+        let name = format!("\0netpoller-{}", std::process::id());
+        let listener = UnixListener::bind_on(&poller, &name).expect("a name");
+        let server = scope.spawn(move || echo(&listener.accept().expect("a client").0));
+        call(&UnixStream::connect_on(&poller, &name).expect("connected"));
+        server.join().expect("no panic");
+    });
+    drop(driver);
+}
+
+/// Go os.newFile: a pipe is made non-blocking and polled, and a regular file stays as it was.
+#[test]
+fn what_has_no_readiness_is_adopted_in_blocking_mode() {
+    use netpoller::seam::Kernel;
+    use netpoller::seam::os::Epoll;
+    let poller = Poller::new().expect("a poller");
+    let file = File::open("/proc/self/exe").expect("this program");
+    let source = poller.adopt(OwnedFd::from(file).into()).expect("adopted");
+    let mut magic = [0; 4];
+    (&source).read_exact(&mut magic).expect("it has a beginning");
+    assert_eq!(&magic, b"\x7fELF");
+    block_on(source.async_read(&mut magic)).expect("it goes on");
+    let mut waiter = source.waiter(netpoller::Mode::Read).expect("nobody else waits");
+    for error in [waiter.prepare(), waiter.wait()] {
+        let error = error.expect_err("it has no readiness");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    drop(waiter);
+    let inside = source.fd().expect("it is open");
+    source.close().expect("it does not wait for whoever is inside");
+    drop(inside);
+    assert!(source.peek_lock().destroyed(), "the last user has closed nothing");
+
+    let file = File::open("/proc/self/exe").expect("this program");
+    let blocking = poller.adopt(OwnedFd::from(file).into()).expect("adopted");
+    let fd = blocking.into_fd().expect("it is open");
+    assert!(!Epoll.nonblocking(&fd).expect("it is open"), "the mode of a file was changed");
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let polled = poller.adopt(OwnedFd::from(reader).into()).expect("adopted");
+    let fd = polled.into_fd().expect("it is open");
+    assert!(Epoll.nonblocking(&fd).expect("it is open"), "a read would block the thread");
+}
