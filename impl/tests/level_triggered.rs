@@ -10,6 +10,7 @@
 //!
 //! The whole state machine of the poller runs on it unchanged. Out of scope: sockets, and speed.
 
+use netpoller::desc::Wait;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
 use netpoller::seam::{
@@ -492,4 +493,25 @@ fn the_poller_moves_every_byte_on_a_level_triggered_backend() {
         over.store(true, Ordering::Release);
         poller.wake().expect("a break");
     });
+}
+
+#[test]
+fn go_7410_a_descriptor_that_may_not_wait_is_not_armed() {
+    // NP-WAIT-2: closed, or late. Its number may be somebody else's by the time the arming acts.
+    let poller = Poller::on(Level::default(), Shape::default()).expect("a poller");
+    let (late, _one) = poller.pipe().expect("a pipe");
+    let (closed, _two) = poller.pipe().expect("a pipe");
+    late.set_read_deadline(Some(poller.now())).expect("open");
+    let wakers = closed.incarnation().close().expect("the first close");
+    netpoller::desc::wake(wakers);
+    for (source, what) in [(&late, "a late descriptor"), (&closed, "a closed one")] {
+        let (mut wait, mut armed) = (Wait::default(), false);
+        let arm = || {
+            armed = true;
+            Ok(())
+        };
+        let polled = source.incarnation().poll_wait(Mode::Read, &mut wait, Waker::noop(), arm);
+        assert!(matches!(polled, Poll::Ready(Err(_))), "{what} waits: {polled:?}");
+        assert!(!armed, "{what} was armed");
+    }
 }
