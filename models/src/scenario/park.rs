@@ -1,11 +1,10 @@
 //! A task parks while something arrives that has to wake it.
 
-use super::bench::{Bare, Bench, Waited};
+use super::bench::{Bench, Waited};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
 use netpoller::seam::{Atomic, Mutex, Parker};
-use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::events::{Bits, report};
 use std::sync::Arc;
@@ -74,25 +73,26 @@ scenario! {
 }
 
 scenario! {
-    /// Two tasks close the descriptor while a reader parks. One of them is the first, the other
-    /// one changes nothing, and the reader ends.
+    /// Two tasks begin to close the incarnation while a reader parks. One of them is the first, the
+    /// other one changes nothing, and the reader ends. (Closers of a source are told apart by its
+    /// lock before they get here: `fd_two_closers`.)
     rules: "NP-INFO-2 NP-WAIT-3";
     from: "Go throws \"unblock on closing polldesc\"; here the second close is told";
     fn park_close_close<E>() -> Plan {
         let bench = Bench::<E>::new();
-        let source = Arc::new(bench.open());
+        let source = bench.open();
         let token = source.token();
         let firsts = Arc::new(AtomicUsize::new(0));
-        let closer = |source: &Arc<Source<Bare<E>>>, firsts: &Arc<AtomicUsize>| {
-            let (source, firsts) = (Arc::clone(source), Arc::clone(firsts));
+        let closer = |bench: &Bench<E>, firsts: &Arc<AtomicUsize>| {
+            let (bench, firsts) = (bench.clone(), Arc::clone(firsts));
             move || {
-                if source.close().is_ok() {
+                if let Some(wakers) = bench.poller.incarnation(token).close() {
                     firsts.fetch_add(1, Ordering::Relaxed);
+                    netpoller::desc::wake(wakers);
                 }
             }
         };
-        let (waiter, one, two) =
-            (bench.clone(), closer(&source, &firsts), closer(&source, &firsts));
+        let (waiter, one, two) = (bench.clone(), closer(&bench, &firsts), closer(&bench, &firsts));
         Plan::new()
             .thread("reader", move || {
                 let waited = waiter.wait(token, Mode::Read);
