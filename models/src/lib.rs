@@ -5,6 +5,7 @@
 
 pub mod behaviour;
 pub mod conformance;
+pub mod conn;
 pub mod engine;
 pub mod kernel;
 pub mod litmus;

@@ -25,6 +25,8 @@
 //! | `deadlines` | set, moved, cleared and passed |
 //! | `waking` | the list of wakers |
 //!
+//! Which tests of Go are followed by which behaviour, and what follows the others, is in `GO-TESTS.md`.
+//!
 //! Out of scope: what threads do to each other (scenarios, on all interleavings), and errors that
 //! only Linux has (`tests/real`).
 
