@@ -13,7 +13,7 @@ use netpoller_tests::in_child;
 type Judged = Model<Threads, Epoll>;
 
 /// How many there are, which is as many as on the simulated kernel.
-const BEHAVIOURS: usize = 137;
+const BEHAVIOURS: usize = 144;
 
 macro_rules! tests {
     ($($area:ident: {$($name:ident: $about:literal $rules:tt $go:tt;)*})*) => {$($(

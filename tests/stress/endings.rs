@@ -1,19 +1,21 @@
 //! Waits that end for two reasons at once, 20,000 times each, with real threads on the real kernel:
-//! readiness against a deadline, a close against a parked reader and writer, and late reports
-//! against an entry that is used again and again. Every step is counted, and the books balance.
+//! readiness against a deadline, a connection against the deadline of its attempt, a close against a
+//! parked reader and writer, and late reports against an entry that is used again and again. Every step is counted, and the books balance.
 //!
 //! A wakeup that is lost shows as a test that does not end. Nothing is asked of how long anything
 //! takes: where two threads should meet, one of them spins a number of times that comes from a
 //! sequence, so that over the rounds each order is seen.
 
+use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::Poller;
-use netpoller::seam::{Event, Kernel, System};
+use netpoller::seam::{Event, Instant, Kernel, SocketAddr, System};
 use netpoller::source::Source;
 use netpoller::{Mode, Reason};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Named;
 use netpoller_tests::counting::Counted;
 use netpoller_tests::driven::driven;
+use netpoller_tests::in_child;
 use std::hint::spin_loop;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Barrier;
@@ -70,6 +72,76 @@ fn readiness_against_a_deadline_ends_with_one_of_them() {
     println!("{in_time} in time, {late} late");
     assert_eq!(in_time + late, ROUNDS);
     assert!(in_time > 0 && late > 0, "one side always won: {in_time} in time, {late} late");
+}
+
+/// How many numbers of this process are open.
+fn open_numbers() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("a list of numbers").count()
+}
+
+/// Connects, and is done with the connection: the peer has sent a byte that nobody reads, so that
+/// closing resets it, and no port waits for late segments.
+fn connect_and_reset(
+    poller: &Poller<Counted>,
+    there: SocketAddr,
+    deadline: Instant,
+) -> std::io::Result<()> {
+    let stream = TcpStream::connect_by_on(poller, there, Some(deadline))?;
+    assert_eq!(stream.deadline(Mode::Write).expect("open"), None, "NP-CONN-3");
+    assert_eq!(stream.peer_addr().expect("NP-CONN-1: a peer"), there);
+    assert_eq!(stream.peek(&mut [0]).expect("a byte comes"), 1, "the end without a byte");
+    stream.close()
+}
+
+#[test]
+fn a_connection_against_its_deadline_ends_with_one_of_them() {
+    // NP-CONN-1, NP-CONN-3, NP-TIME-5, NP-TIME-7
+    // In a process of its own, where nobody else opens numbers.
+    in_child("a_connection_against_its_deadline_ends_with_one_of_them", connect_against_deadlines);
+}
+
+fn connect_against_deadlines() {
+    let (mut connected, mut late) = (0, 0);
+    let before = open_numbers();
+    driven(1, |poller| {
+        let listener = TcpListener::bind_on(poller, "127.0.0.1:0".parse().expect("an address"))
+            .expect("bound");
+        let there = listener.local_addr().expect("bound");
+        thread::scope(|scope| {
+            let server = scope.spawn(|| {
+                loop {
+                    match listener.accept() {
+                        // It may have missed its deadline after the handshake, and be gone.
+                        Ok((stream, _from)) => drop(stream.try_write(b"x")),
+                        Err(closed) => break closed,
+                    }
+                }
+            });
+            for round in 0..ROUNDS {
+                let patience = Duration::from_nanos(round.wrapping_mul(7919) % 60_000);
+                let deadline = poller.now().saturating_add(patience);
+                match connect_and_reset(poller, there, deadline) {
+                    Ok(()) => connected += 1,
+                    Err(error) => {
+                        let reason = Reason::of(&error);
+                        assert_eq!(reason, Some(Reason::DeadlineExceeded), "{round}: {error}");
+                        assert!(poller.now() >= deadline, "round {round}: early");
+                        late += 1;
+                    }
+                }
+            }
+            listener.close().expect("the first close");
+            let closed = server.join().expect("the server panicked");
+            assert_eq!(Reason::of(&closed), Some(Reason::Closed), "{closed}");
+        });
+        let expired = poller.system().ledger().get(|l| &l.expired);
+        assert!(expired > 0, "no deadline came while its attempt was under way");
+        println!("{expired} while the attempt was under way");
+    });
+    println!("{connected} connected, {late} late");
+    assert_eq!(connected + late, ROUNDS);
+    assert!(connected > 0 && late > 0, "one side always won: {connected} connected, {late} late");
+    assert_eq!(open_numbers(), before, "numbers were left open");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The next connection of a listener.
 //!
 //! A connection that its peer has given up before it was accepted (ECONNABORTED) is passed over
-//! (Go #6163). Any other error is the caller's, and the listener stays as it is: when the table
+//! (NP-CONN-5, Go #6163). Any other error is the caller's, and the listener stays as it is: when the table
 //! of descriptors is full (EMFILE, ENFILE) the connection stays in the kernel's queue, no edge will
-//! report it again, and the next accept finds it, because every operation tries its system call first.
+//! report it again, and the next accept finds it, because every operation tries its system call first
+//! (NP-CONN-6).
+//!
+//! The deadline of an accept is the read deadline of the listener.
 
 use crate::poller::Poller;
 use crate::seam::{Address, Kernel, Kind, System};
@@ -15,7 +18,7 @@ use std::io;
 fn next<S: System>(kernel: &S::Kernel, listener: &Fd<S>) -> io::Result<(Fd<S>, Address)> {
     loop {
         match kernel.accept(listener) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {} // NP-CONN-5
             other => return other,
         }
     }

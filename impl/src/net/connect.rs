@@ -1,22 +1,29 @@
 //! The way of a connection.
 //!
 //! ```text
-//! socket ; connect(2), once ; register ; wait for room, without a reset ; look ; wait again, or done
+//! socket ; connect(2), once ; register ; deadline ; wait for room, without a reset ; look
+//!     not there: wait again        there: take the deadline back, done
 //! ```
 //!
-//! * connect(2) is called once (Go #7474): after EINPROGRESS and EINTR alike the kernel goes on by
-//!   itself, and the descriptor becomes writable when it is over.
+//! * connect(2) is called once (NP-CONN-2, Go #7474): after EINPROGRESS and EINTR alike the kernel
+//!   goes on by itself, and the descriptor becomes writable when it is over.
 //! * The socket is registered after connect(2), so that its first report is about the connection. That
 //!   report may be older than the wait: nothing is reset before it (NP-EDGE-1).
 //! * Being writable is a hint (NP-EDGE-5). The pending error of the socket says whether the connection
 //!   has failed, and **no error does not mean that it is there**: the edge may have been a stray one (Go
-//!   #14548, #19289). The peer's address says so: without one the wait goes on.
+//!   #14548, #19289). The peer's address says so: without one the wait goes on (NP-CONN-1).
+//! * A deadline is the write deadline of the fresh source, from before the first wait until the
+//!   connection is there. It is taken back before anybody has the source, so that it ends no later
+//!   write (NP-CONN-3, Go #15078, #16523); one that has come before the connection begins ends the
+//!   attempt without a system call (NP-CONN-4).
 //!
-//! Dropping the future closes the socket, which ends the attempt.
+//! Dropping the future closes the socket, which ends the attempt. So does every failure: nobody else has
+//! the source.
 
+use crate::error::Reason;
 use crate::operation::Operation;
 use crate::poller::Poller;
-use crate::seam::{Address, Connecting, Kernel, Kind, System};
+use crate::seam::{Address, Connecting, Instant, Kernel, Kind, System};
 use crate::source::{Fd, Source};
 use core::future::poll_fn;
 use netpoller_spec::Mode;
@@ -26,6 +33,7 @@ use std::io;
 fn begin<S: System>(poller: &Poller<S>, address: &Address) -> io::Result<(Source<S>, bool)> {
     let kernel = poller.system().kernel();
     let fd = kernel.socket(address, Kind::Stream)?;
+    // NP-CONN-2
     let there = match kernel.connect(&fd, address) {
         Ok(()) => true,
         Err(error) => match Connecting::of(&error) {
@@ -48,6 +56,7 @@ fn look<S: System>(kernel: &S::Kernel, fd: &Fd<S>) -> io::Result<()> {
     }
     match kernel.peer_address(fd) {
         Ok(_) => Ok(()),
+        // NP-CONN-1
         Err(error) if error.kind() == io::ErrorKind::NotConnected => {
             Err(io::ErrorKind::WouldBlock.into())
         }
@@ -67,26 +76,60 @@ fn look_after_a_wait<S: System>() -> impl FnMut(&S::Kernel, &Fd<S>) -> io::Resul
     }
 }
 
-/// Connects, blocking the thread.
-pub(super) fn connect<S: System>(poller: &Poller<S>, address: &Address) -> io::Result<Source<S>> {
+/// Sees that there is time left, and begins.
+fn begin_by<S: System>(
+    poller: &Poller<S>,
+    address: &Address,
+    deadline: Option<Instant>,
+) -> io::Result<(Source<S>, bool)> {
+    if deadline.is_some_and(|deadline| deadline <= poller.now()) {
+        return Err(Reason::DeadlineExceeded.into()); // NP-CONN-4
+    }
     let (source, there) = begin(poller, address)?;
-    if !there {
-        Operation::without_reset(&source, Mode::Write).block(look_after_a_wait::<S>())?;
+    if !there && deadline.is_some() {
+        source.set_write_deadline(deadline)?;
+    }
+    Ok((source, there))
+}
+
+/// The deadline was that of the attempt, which is over.
+fn without_deadline<S: System>(
+    source: Source<S>,
+    deadline: Option<Instant>,
+) -> io::Result<Source<S>> {
+    if deadline.is_some() {
+        source.set_write_deadline(None)?; // NP-CONN-3
     }
     Ok(source)
 }
 
-/// Connects.
+/// Connects, blocking the thread, until `deadline` at the latest.
+pub(super) fn connect<S: System>(
+    poller: &Poller<S>,
+    address: &Address,
+    deadline: Option<Instant>,
+) -> io::Result<Source<S>> {
+    let (source, there) = begin_by(poller, address, deadline)?;
+    if there {
+        return Ok(source);
+    }
+    Operation::without_reset(&source, Mode::Write).block(look_after_a_wait::<S>())?;
+    without_deadline(source, deadline)
+}
+
+/// Connects, until `deadline` at the latest.
 pub(super) async fn async_connect<S: System>(
     poller: &Poller<S>,
     address: &Address,
+    deadline: Option<Instant>,
 ) -> io::Result<Source<S>> {
-    let (source, there) = begin(poller, address)?;
-    if !there {
-        let mut operation = Operation::without_reset(&source, Mode::Write);
-        let mut look = look_after_a_wait::<S>();
-        poll_fn(|cx| operation.poll(cx.waker(), &mut look)).await?;
-        drop(operation);
+    let (source, there) = begin_by(poller, address, deadline)?;
+    if there {
+        return Ok(source);
     }
-    Ok(source)
+    let mut operation = Operation::without_reset(&source, Mode::Write);
+    let mut look = look_after_a_wait::<S>();
+    poll_fn(|cx| operation.poll(cx.waker(), &mut look)).await?;
+    drop(operation);
+    without_deadline(source, deadline)
 }

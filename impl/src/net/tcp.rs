@@ -2,7 +2,7 @@
 
 use super::{accept, connect, is_a_source, is_a_stream};
 use crate::poller::Poller;
-use crate::seam::{Address, Kernel, Os, SocketAddr, System};
+use crate::seam::{Address, Instant, Kernel, Os, SocketAddr, System};
 use crate::source::Source;
 use netpoller_spec::Mode;
 use std::io;
@@ -51,6 +51,29 @@ impl TcpStream<Os> {
     pub async fn async_connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::async_connect_on(Poller::global()?, address).await
     }
+
+    /// Connects until `deadline`, blocking the thread, on the [global](Poller::global) poller,
+    /// whose clock the deadline is of.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::global`].
+    pub fn connect_by(address: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
+        TcpStream::connect_by_on(Poller::global()?, address, deadline)
+    }
+
+    /// Connects until `deadline`, on the [global](Poller::global) poller, whose clock the deadline
+    /// is of.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::global`].
+    pub async fn async_connect_by(
+        address: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> io::Result<Self> {
+        TcpStream::async_connect_by_on(Poller::global()?, address, deadline).await
+    }
 }
 
 impl<S: System> TcpStream<S> {
@@ -79,8 +102,7 @@ impl<S: System> TcpStream<S> {
     /// Those of socket(2) and connect(2), of which kind `ConnectionRefused` is the most common; those
     /// of [`register`](Poller::register).
     pub fn connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        let source = connect::connect(poller, &Address::Inet(address))?;
-        Ok(TcpStream { source })
+        TcpStream::connect_by_on(poller, address, None)
     }
 
     /// Connects.
@@ -91,7 +113,56 @@ impl<S: System> TcpStream<S> {
     ///
     /// As for [`connect_on`](Self::connect_on).
     pub async fn async_connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        let source = connect::async_connect(poller, &Address::Inet(address)).await?;
+        TcpStream::async_connect_by_on(poller, address, None).await
+    }
+
+    /// Connects until `deadline` at the latest, blocking the thread; `None`: however long it takes.
+    /// The deadline is an instant of [`Poller::now`]. It is that of the attempt: the stream that is
+    /// returned has none. Somebody else has to drive the poller.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let _driver = poller.drive()?;
+    /// let listener = netpoller::TcpListener::bind_on(&poller, "127.0.0.1:0".parse().unwrap())?;
+    /// let deadline = poller.now().saturating_add(Duration::from_secs(5));
+    /// let stream =
+    ///     netpoller::TcpStream::connect_by_on(&poller, listener.local_addr()?, Some(deadline))?;
+    /// assert_eq!(stream.deadline(netpoller::Mode::Write)?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_on`](Self::connect_on). Kind `TimedOut`
+    /// ([`Reason::DeadlineExceeded`](crate::Reason::DeadlineExceeded)) from the deadline on, never
+    /// earlier; the socket is closed then. When the deadline has passed already no attempt is made.
+    /// The system gives up by itself after a while, with the same kind and no reason.
+    pub fn connect_by_on(
+        poller: &Poller<S>,
+        address: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> io::Result<Self> {
+        let source = connect::connect(poller, &Address::Inet(address), deadline)?;
+        Ok(TcpStream { source })
+    }
+
+    /// The same without blocking the thread.
+    ///
+    /// Cancel safety: dropping the future closes the socket, and the attempt is over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_by_on`](Self::connect_by_on).
+    pub async fn async_connect_by_on(
+        poller: &Poller<S>,
+        address: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> io::Result<Self> {
+        let source = connect::async_connect(poller, &Address::Inet(address), deadline).await?;
         Ok(TcpStream { source })
     }
 
@@ -156,8 +227,9 @@ impl<S: System> TcpListener<S> {
         Ok(TcpListener { source })
     }
 
-    /// Takes the next connection, blocking the thread until there is one. The stream is registered
-    /// with the poller of the listener.
+    /// Takes the next connection, blocking the thread until there is one, or until the
+    /// [read deadline](Source::set_read_deadline) of the listener. The stream is registered with the
+    /// poller of the listener.
     ///
     /// # Errors
     ///

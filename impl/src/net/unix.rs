@@ -44,7 +44,7 @@ impl<S: System> UnixStream<S> {
     /// Those of socket(2) and connect(2): kind `WouldBlock` where the listener has as many
     /// connections waiting as it takes. Kind `InvalidInput` for a path that does not fit.
     pub fn connect_on(poller: &Poller<S>, path: impl AsRef<Path>) -> io::Result<Self> {
-        let source = connect::connect(poller, &Address::Unix(path.as_ref().into()))?;
+        let source = connect::connect(poller, &Address::Unix(path.as_ref().into()), None)?;
         Ok(UnixStream { source })
     }
 

@@ -14,28 +14,28 @@ use netpoller::{Mode, Reason};
 use std::time::Duration;
 
 /// What deadlines of the near future are made of.
-const SOON: Duration = Duration::from_millis(2);
+pub(super) const SOON: Duration = Duration::from_millis(2);
 /// Later than any of these behaviours takes.
-const LATE: Duration = Duration::from_secs(3600);
+pub(super) const LATE: Duration = Duration::from_secs(3600);
 
-fn after<S: Host>(poller: &Poller<S>, delay: Duration) -> Option<Instant> {
+pub(super) fn after<S: Host>(poller: &Poller<S>, delay: Duration) -> Option<Instant> {
     Some(poller.now().saturating_add(delay))
 }
 
 /// An instant that has passed.
-fn past<S: Host>(poller: &Poller<S>) -> Option<Instant> {
+pub(super) fn past<S: Host>(poller: &Poller<S>) -> Option<Instant> {
     let _makes_the_clock_start = poller.now();
     Some(Instant::from_nanos(1))
 }
 
 /// Sees that the clock has passed the first instant.
-fn begin<S: Host>(poller: &Poller<S>) {
+pub(super) fn begin<S: Host>(poller: &Poller<S>) {
     pass(poller, Duration::from_nanos(10));
 }
 
 /// Lets time pass, in which nothing happens that wakes somebody.
 #[track_caller]
-fn pass<S: Host>(poller: &Poller<S>, delay: Duration) {
+pub(super) fn pass<S: Host>(poller: &Poller<S>, delay: Duration) {
     let (mut ready, until) = (Ready::new(), poller.now().saturating_add(delay));
     while poller.now() < until {
         let left = until.since(poller.now()).max(Duration::from_nanos(1));

@@ -412,6 +412,27 @@ macro_rules! behaviours {
                 the_end_of_a_connection_wakes_its_reader:
                     "The end of the peer is the end of the stream."
                     ["NP-EVT-2"] ["net.TestCloseUnblocksRead"];
+                a_connect_fails_at_its_deadline_and_not_before:
+                    "A connect that nobody answers fails from its deadline on, and is over then."
+                    ["NP-TIME-5", "NP-TIME-7"] ["net.TestDialTimeout", "net.TestDialerTimeout"];
+                a_connect_whose_deadline_has_passed_is_not_begun:
+                    "With a deadline in the past nothing reaches the listener."
+                    ["NP-CONN-4"] ["net.TestDialTimeout"];
+                the_deadline_of_a_connect_is_not_that_of_the_connection:
+                    "Long after the deadline of the attempt the connection still writes."
+                    ["NP-CONN-3"] ["net.TestDialContextCancelRace"];
+                a_connect_with_the_last_instant_for_its_deadline_connects:
+                    "The greatest timeout there is does not overflow."
+                    ["NP-TIME-1", "NP-TIME-9"] ["net.TestDialTimeoutMaxDuration"];
+                an_accept_ends_at_its_deadline_and_not_before:
+                    "The read deadline of a listener ends all its accepts, until another is set."
+                    ["NP-TIME-5", "NP-FD-6"] ["net.TestAcceptTimeout", "net.TestAcceptTimeoutMustReturn"];
+                an_accept_whose_deadline_has_passed_takes_no_connection:
+                    "A late accept fails although somebody waits, who is not lost."
+                    ["NP-WAIT-2"] ["net.TestAcceptTimeout"];
+                an_accept_whose_deadline_was_cleared_goes_on:
+                    "What was cleared ends nothing; a close does."
+                    ["NP-TIME-3"] ["net.TestAcceptTimeoutMustNotReturn"];
             }
             waking: {
                 wakers_run_in_the_order_of_the_events:

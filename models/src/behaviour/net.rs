@@ -1,12 +1,14 @@
 //! Connections: made, refused, accepted, ended.
 
-use super::hand::{Task, done, failed, pending, reading, refused};
+use super::deadlines::{LATE, SOON, after, begin, pass, past};
+use super::hand::{Task, done, failed, kernel, kind, pending, reading, refused};
 use super::host::Host;
-use netpoller::Reason;
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
-use netpoller::seam::HowToShut;
+use netpoller::seam::{Address, HowToShut, Instant, Kernel, Kind, SocketAddr};
+use netpoller::source::Source;
+use netpoller::{Mode, Reason};
 use std::io::{self, ErrorKind, Write};
 use std::task::Poll;
 
@@ -26,6 +28,26 @@ fn finish<S: Host, T>(poller: &Poller<S>, task: &mut Task<'_, T>) -> T {
 
 fn listener<S: Host>(poller: &Poller<S>) -> TcpListener<S> {
     TcpListener::bind_on(poller, "127.0.0.1:0".parse().expect("an address")).expect("a port")
+}
+
+/// A listener whose queue is full, so that a connect to it waits for ever; with its address, and
+/// with the connection that fills it.
+fn full<S: Host>(poller: &Poller<S>) -> (Source<S>, SocketAddr, TcpStream<S>) {
+    let anywhere = Address::Inet("127.0.0.1:0".parse().expect("an address"));
+    let kernel = kernel(poller);
+    let fd = kernel.socket(&anywhere, Kind::Stream).expect("a socket");
+    kernel.bind(&fd, &anywhere).expect("a port");
+    kernel.listen(&fd, 0).expect("bound");
+    let Ok(Address::Inet(there)) = kernel.local_address(&fd) else { panic!("no address") };
+    let listener = poller.register(fd).expect("registered");
+    let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
+    let first = finish(poller, &mut connect).expect("room for one");
+    drop(connect);
+    // It is connected before it is queued.
+    let mut queued = Task::new(async { listener.waiter(Mode::Read)?.ready().await });
+    finish(poller, &mut queued).expect("a connection");
+    drop(queued);
+    (listener, there, first)
 }
 
 fn connected<S: Host>(poller: &Poller<S>) -> (TcpListener<S>, TcpStream<S>, TcpStream<S>) {
@@ -127,4 +149,117 @@ pub(super) fn the_end_of_a_connection_wakes_its_reader<S: Host>(poller: &Poller<
     pending("the read", read.poll());
     drop(server);
     assert_eq!(done("the read", Poll::Ready(finish(poller, &mut read))), b"");
+}
+
+pub(super) fn a_connect_fails_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
+    let (listener, there, _first) = full(poller);
+    for _ in 0..3 {
+        let deadline = poller.now().saturating_add(SOON);
+        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
+        pending("the connect", connect.poll());
+        let result = finish(poller, &mut connect);
+        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+        assert_eq!(connect.wakes(), 1);
+        refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+    }
+    // The one that fills the queue was not harmed, and no other one has come.
+    let listener = listener.into_fd().expect("open");
+    kernel(poller).accept(&listener).expect("the first");
+    assert_eq!(kind(kernel(poller).accept(&listener)), ErrorKind::WouldBlock);
+}
+
+pub(super) fn a_connect_whose_deadline_has_passed_is_not_begun<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    for late in [past(poller), Some(poller.now())] {
+        let connect = TcpStream::connect_by_on(poller, there, late);
+        refused("the blocking connect", Poll::Ready(connect), Reason::DeadlineExceeded);
+        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, late));
+        refused("the connect", connect.poll(), Reason::DeadlineExceeded);
+    }
+    pending("an accept", Task::new(listener.async_accept()).poll());
+}
+
+pub(super) fn the_deadline_of_a_connect_is_not_that_of_the_connection<S: Host>(poller: &Poller<S>) {
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    // It may be missed on a machine that is busy, and then another one is made.
+    let (client, deadline) = loop {
+        let deadline = poller.now().saturating_add(5 * SOON);
+        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
+        match finish(poller, &mut connect) {
+            Ok(client) => break (client, deadline),
+            late => refused("the connect", Poll::Ready(late), Reason::DeadlineExceeded),
+        }
+    };
+    assert_eq!(Mode::BOTH.map(|mode| client.deadline(mode).expect("open")), [None, None]);
+    pass(poller, deadline.since(poller.now()).saturating_add(SOON));
+    assert_eq!((&client).write(b"x").expect("the deadline was that of the attempt"), 1);
+}
+
+pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>(
+    poller: &Poller<S>,
+) {
+    begin(poller); // or there is nothing that could overflow
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    let never = after(poller, std::time::Duration::MAX);
+    assert_eq!(never, Some(Instant::from_nanos(u64::MAX)));
+    let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, never));
+    pending("the connect", connect.poll());
+    assert_eq!(poller.peek_timers(), [], "it was entered into the queue");
+    finish(poller, &mut connect).expect("somebody listens");
+}
+
+pub(super) fn an_accept_ends_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    let deadline = poller.now().saturating_add(SOON);
+    listener.set_read_deadline(Some(deadline)).expect("open");
+    let mut accepts = [Task::new(listener.async_accept()), Task::new(listener.async_accept())];
+    for accept in &mut accepts {
+        pending("an accept", accept.poll());
+    }
+    for accept in &mut accepts {
+        let result = finish(poller, accept);
+        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+        assert_eq!(accept.wakes(), 1, "woken by the deadline, or by the accept before it");
+        refused("an accept", Poll::Ready(result), Reason::DeadlineExceeded);
+    }
+    // Nobody has got a connection, and whoever has more time gets it.
+    listener.set_read_deadline(after(poller, LATE)).expect("open");
+    let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
+    let _client = finish(poller, &mut connect).expect("somebody listens");
+    finish(poller, &mut Task::new(listener.async_accept())).expect("a client");
+}
+
+pub(super) fn an_accept_whose_deadline_has_passed_takes_no_connection<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
+    let client = finish(poller, &mut connect).expect("somebody listens");
+    listener.set_read_deadline(past(poller)).expect("open");
+    refused("a late accept", Poll::Ready(listener.accept()), Reason::DeadlineExceeded);
+    let mut late = Task::new(listener.async_accept());
+    refused("a late accept", late.poll(), Reason::DeadlineExceeded);
+    drop(late);
+    listener.set_read_deadline(None).expect("open");
+    let (_server, from) =
+        finish(poller, &mut Task::new(listener.async_accept())).expect("a client");
+    assert_eq!(from, client.local_addr().expect("connected"), "the connection was taken");
+}
+
+pub(super) fn an_accept_whose_deadline_was_cleared_goes_on<S: Host>(poller: &Poller<S>) {
+    let listener = listener(poller);
+    listener.set_read_deadline(after(poller, SOON)).expect("open");
+    let mut accept = Task::new(listener.async_accept());
+    pending("the accept", accept.poll());
+    listener.set_read_deadline(None).expect("open");
+    pass(poller, 2 * SOON);
+    assert_eq!(accept.wakes(), 0, "a deadline that was cleared has woken it");
+    pending("the accept", accept.poll());
+    listener.close().expect("the first close");
+    refused("the accept", accept.poll(), Reason::Closed);
 }

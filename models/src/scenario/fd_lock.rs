@@ -33,16 +33,16 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// A task that owns what it needs, and is polled by hand or by a thread that blocks on it.
-struct Task(Pin<Box<dyn Future<Output = Result<(), Reason>> + Send>>);
+pub(super) struct Task(Pin<Box<dyn Future<Output = Result<(), Reason>> + Send>>);
 
 impl Task {
-    fn new(future: impl Future<Output = io::Result<()>> + Send + 'static) -> Task {
+    pub(super) fn new(future: impl Future<Output = io::Result<()>> + Send + 'static) -> Task {
         let reason = |error: io::Error| Reason::of(&error).expect("an error of the poller");
         Task(Box::pin(async move { future.await.map_err(reason) }))
     }
 
     /// Polls once, in the setup.
-    fn started(mut self) -> Task {
+    pub(super) fn started(mut self) -> Task {
         let (_tally, waker) = Tally::new();
         let polled = self.0.as_mut().poll(&mut Context::from_waker(&waker));
         assert_that(polled.is_pending(), || format!("the setup got {polled:?}"));
@@ -50,7 +50,7 @@ impl Task {
     }
 
     /// Goes on until it is over, blocking the thread.
-    fn finish<E: Engine>(mut self) -> Result<(), Reason> {
+    pub(super) fn finish<E: Engine>(mut self) -> Result<(), Reason> {
         let parker = E::parker();
         loop {
             match self.0.as_mut().poll(&mut Context::from_waker(parker.waker())) {
