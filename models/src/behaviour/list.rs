@@ -414,7 +414,7 @@ macro_rules! behaviours {
                     ["NP-EVT-2"] ["net.TestCloseUnblocksRead"];
                 a_connect_fails_at_its_deadline_and_not_before:
                     "A connect that nobody answers fails from its deadline on, and is over then."
-                    ["NP-TIME-5", "NP-TIME-7"] ["net.TestDialTimeout", "net.TestDialerTimeout"];
+                    ["NP-TIME-5", "NP-TIME-7"] ["net.TestDialTimeout"];
                 a_connect_whose_deadline_has_passed_is_not_begun:
                     "With a deadline in the past nothing reaches the listener."
                     ["NP-CONN-4"] ["net.TestDialTimeout"];
