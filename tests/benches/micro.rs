@@ -25,6 +25,7 @@ const ROWS: &[(&str, &str)] = &[
     ("churn", "a socket pair: made, registered, closed"),
     ("deadline", "a deadline moved forward; bare: one read that finds nothing"),
     ("deadline expires", "set, slept for, expired; bare: the same sleep"),
+    ("slot", "the right to wait taken, parked, given up; bare: one read that finds nothing"),
     ("wait", "parked, woken by a byte, read; bare: write, wait, read"),
 ];
 
@@ -111,6 +112,21 @@ fn deadlines(criterion: &mut Criterion) {
     });
 }
 
+fn slots(criterion: &mut Criterion) {
+    let poller = Poller::new().expect("a poller");
+    let (a, _b) = poller.stream_pair().expect("a pair");
+    let mut cx = Context::from_waker(Waker::noop());
+    criterion.bench_function(&id("slot", "poller"), |b| {
+        b.iter(|| {
+            let mut waiter = a.waiter(Mode::Read).expect("the only waiter");
+            assert!(waiter.poll_wait(&mut cx).is_pending());
+        });
+    });
+    criterion.bench_function(&id("slot", "bare"), |b| {
+        b.iter(|| a.try_read(&mut [0]).expect_err("nothing was written"));
+    });
+}
+
 fn waits(criterion: &mut Criterion) {
     let (poller, mut ready) = (Poller::new().expect("a poller"), Ready::new());
     let (a, b) = poller.stream_pair().expect("a pair");
@@ -157,6 +173,7 @@ fn main() {
     breaks(&mut criterion);
     churn(&mut criterion);
     deadlines(&mut criterion);
+    slots(&mut criterion);
     waits(&mut criterion);
     criterion.final_summary();
 

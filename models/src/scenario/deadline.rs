@@ -340,7 +340,7 @@ scenario! {
 }
 
 /// Reads in vain: the deadline ends it.
-fn late<E: Engine>(mut source: &Source<super::traffic::Simulated<E>>) {
+pub(super) fn late<E: Engine>(mut source: &Source<super::traffic::Simulated<E>>) {
     let got = source.read(&mut [0]).map_err(|error| Reason::of(&error));
     let fine = got == Err(Some(Reason::DeadlineExceeded));
     assert_that(fine, || format!("the reader got {got:?}"));

@@ -14,6 +14,7 @@
 //! | [`breaks`] | breaks against pollers, blocking and not |
 //! | [`fd_lock`] | users of a number, turns of a direction, and a close |
 //! | [`connect`] | connections that come while their deadline does, or their future goes |
+//! | [`harvest`] | signals, and batches with no room for all |
 //! | [`traffic`] | bytes through the simulated kernel, end to end |
 //!
 //! The first four drive the poller through stale and fresh handles on a kernel that does nothing
@@ -27,6 +28,7 @@ pub mod connect;
 pub mod consume;
 pub mod deadline;
 pub mod fd_lock;
+pub mod harvest;
 pub mod park;
 pub mod reopen;
 pub mod retract;
@@ -70,7 +72,10 @@ impl core::fmt::Debug for Scenario {
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     let families = [park::ALL, retract::ALL, consume::ALL, reopen::ALL, deadline::ALL];
-    families.into_iter().chain([breaks::ALL, fd_lock::ALL, connect::ALL, traffic::ALL]).flatten()
+    families
+        .into_iter()
+        .chain([breaks::ALL, fd_lock::ALL, connect::ALL, harvest::ALL, traffic::ALL])
+        .flatten()
 }
 
 /// The scenario of this name.

@@ -52,8 +52,18 @@ pub struct Wired<E: Engine> {
 /// Never: a fresh simulated kernel has room for an event queue.
 #[must_use]
 pub fn wired<E: Engine>() -> Wired<E> {
+    wired_on(Config::small())
+}
+
+/// The same on a kernel of this kind.
+///
+/// # Panics
+///
+/// As [`wired`].
+#[must_use]
+pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
     let shape = Shape { first_segment: 1, first_generation: Generation::FIRST };
-    let poller = Poller::on(Model::new(SimKernel::new(Config::small())), shape);
+    let poller = Poller::on(Model::new(SimKernel::new(config)), shape);
     Wired {
         poller: poller.expect("a fresh kernel has an event queue"),
         done: Arc::new(E::AtomicU32::new(0)),
@@ -82,7 +92,9 @@ pub(super) fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32
     poller.wake().expect("the simulated kernel takes tokens");
 }
 
-fn read_one<E: Engine>(mut source: &Source<Simulated<E>>) -> Result<Option<u8>, Option<Reason>> {
+pub(super) fn read_one<E: Engine>(
+    mut source: &Source<Simulated<E>>,
+) -> Result<Option<u8>, Option<Reason>> {
     let mut byte = [0];
     match source.read(&mut byte) {
         Ok(0) => Ok(None),
@@ -91,7 +103,7 @@ fn read_one<E: Engine>(mut source: &Source<Simulated<E>>) -> Result<Option<u8>, 
     }
 }
 
-fn write_one<E: Engine>(mut source: &Source<Simulated<E>>, byte: u8) {
+pub(super) fn write_one<E: Engine>(mut source: &Source<Simulated<E>>, byte: u8) {
     let written = source.write(&[byte]);
     let one = matches!(written, Ok(1));
     assert_that(one, || format!("writing a byte got {written:?}"));
