@@ -7,7 +7,7 @@ use netpoller::seam::os::{Descriptor, Epoll};
 use netpoller::seam::{Kernel, Kind, Os, Timeout};
 use netpoller::{Mode, Poller, Ready, Reason, Source};
 use netpoller_spec::token::{Generation, Token};
-use netpoller_tests::{in_child, sys};
+use netpoller_tests::{in_child, sys, undisturbed};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -69,6 +69,7 @@ fn a_closed_number_is_refused_with_its_number_and_the_entry_is_given_back() {
 
 #[test]
 fn files_without_readiness_are_refused_and_given_back_usable() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     for path in [env!("CARGO_MANIFEST_PATH"), env!("CARGO_MANIFEST_DIR"), "/dev/null"] {
         let file = OwnedFd::from(File::open(path).expect("it is there"));
@@ -86,6 +87,7 @@ fn files_without_readiness_are_refused_and_given_back_usable() {
 
 #[test]
 fn a_descriptor_cannot_be_registered_twice() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let (reader, writer) = Epoll.pipe().expect("a pipe");
     let token = Token::entry(7, Generation::FIRST);
@@ -141,6 +143,7 @@ fn a_connection_waits_while_there_is_no_number_for_it() {
 
 #[test]
 fn a_foreign_event_is_reported_with_its_data_and_hides_no_other() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let mut ready = Ready::new();
     let stranger = sys::eventfd(1).expect("an eventfd");
@@ -176,6 +179,7 @@ fn poll_once_keeping<R>(source: &Source, then: impl FnOnce(&mut netpoller::Waite
 
 #[test]
 fn a_foreign_event_that_names_an_entry_wakes_it_once_and_shows_it_nothing() {
+    let _undisturbed = undisturbed();
     // Foreign code that hits upon a token of ours cannot be told from the kernel: the worst it
     // can do is a wake for nothing.
     let poller = Poller::new().expect("a poller");
@@ -311,6 +315,7 @@ fn the_number_of_a_source_is_closed_once_and_not_while_it_is_used() {
 
 #[test]
 fn a_second_waiter_is_told_that_the_direction_is_taken_and_disturbs_nothing() {
+    let _undisturbed = undisturbed();
     // NP-WAIT-1
     let poller = Poller::new().expect("a poller");
     let (a, b) = poller.stream_pair().expect("a pair");
@@ -355,6 +360,7 @@ fn a_broken_connection_is_an_error_and_not_a_signal() {
 
 #[test]
 fn a_pipe_without_readers_is_an_error_where_sigpipe_is_ignored() {
+    let _undisturbed = undisturbed();
     // As it is in every program with a Rust `main`; `sys::fd` says what holds elsewhere.
     let poller = Poller::new().expect("a poller");
     let (reader, writer) = poller.pipe().expect("a pipe");
@@ -365,6 +371,7 @@ fn a_pipe_without_readers_is_an_error_where_sigpipe_is_ignored() {
 
 #[test]
 fn misuse_prints_a_source_that_can_be_understood() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let (a, _b) = poller.stream_pair().expect("a pair");
     a.close().expect("the first close");

@@ -7,7 +7,7 @@ use netpoller::seam::os::Epoll;
 use netpoller_models::engine::Threads;
 use netpoller_models::world::Model;
 use netpoller_models::{behaviour, behaviours};
-use netpoller_tests::in_child;
+use netpoller_tests::{in_child, undisturbed};
 
 /// Linux, with the oracle of the models at every step of the poller.
 type Judged = Model<Threads, Epoll>;
@@ -19,6 +19,7 @@ macro_rules! tests {
     ($($area:ident: {$($name:ident: $about:literal $rules:tt $go:tt;)*})*) => {$($(
         #[test]
         fn $name() {
+            let _undisturbed = undisturbed();
             behaviour::named(stringify!($name)).check(Os);
         }
     )*)*};

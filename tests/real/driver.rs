@@ -2,7 +2,7 @@
 //! who rely on it when it cannot go on.
 
 use netpoller::{Mode, Poller, Reason};
-use netpoller_tests::{in_child, sys};
+use netpoller_tests::{in_child, sys, undisturbed};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, mpsc};
@@ -21,6 +21,7 @@ impl Wake for Panics {
 /// NP-WAKE-2.
 #[test]
 fn a_waker_that_panics_does_not_end_the_driver() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let (a, b) = poller.stream_pair().expect("a pair");
     let (woken, met) = mpsc::channel();

@@ -6,7 +6,7 @@ use netpoller::seam::{Address, Batch, Event, HowToShut, Kernel, Kind, SetChange,
 use netpoller::{Mode, Poller, Ready};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
-use netpoller_tests::{in_child, sys};
+use netpoller_tests::{in_child, sys, undisturbed};
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
@@ -83,6 +83,7 @@ fn connected(address: &Address) -> (Address, Descriptor, Descriptor) {
 
 #[test]
 fn sockets_of_every_family_connect_and_know_their_addresses() {
+    let _undisturbed = undisturbed();
     let path = SocketPath::new();
     let abstract_name = PathBuf::from(format!("\0{}", path.0.display()));
     let families = [
@@ -130,6 +131,7 @@ fn sockets_of_every_family_connect_and_know_their_addresses() {
 
 #[test]
 fn datagrams_keep_their_bounds() {
+    let _undisturbed = undisturbed();
     let (a, b) = Epoll.socket_pair(Kind::Datagram).expect("a pair");
     for message in [&b"one"[..], b"", b"three"] {
         assert_eq!(Epoll.write(&a, message).expect("room"), message.len());
@@ -156,6 +158,7 @@ fn datagrams_keep_their_bounds() {
 
 #[test]
 fn a_refused_connection_leaves_its_error_in_the_socket_once() {
+    let _undisturbed = undisturbed();
     // Bound and not listening: nobody else can get that port. A listener that was closed would
     // not do, for a child that another test is just starting may hold it open until its exec.
     let deaf = Epoll.socket(&inet("127.0.0.1:0"), Kind::Stream).expect("a socket");
@@ -176,6 +179,7 @@ fn a_refused_connection_leaves_its_error_in_the_socket_once() {
 
 #[test]
 fn several_buffers_are_read_and_written_in_one_call() {
+    let _undisturbed = undisturbed();
     let pipe = Epoll.pipe().expect("a pipe");
     let pair = Epoll.socket_pair(Kind::Stream).expect("a pair");
     for (reader, writer) in [pipe, pair] {
@@ -194,6 +198,7 @@ fn several_buffers_are_read_and_written_in_one_call() {
 
 #[test]
 fn what_was_peeked_at_is_still_there() {
+    let _undisturbed = undisturbed();
     let (a, b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
     let empty = Epoll.peek(&b, &mut [0; 4]).expect_err("nothing was sent");
     assert_eq!(empty.kind(), ErrorKind::WouldBlock);
@@ -211,6 +216,7 @@ fn what_was_peeked_at_is_still_there() {
 
 #[test]
 fn options_are_set_and_read_back() {
+    let _undisturbed = undisturbed();
     let (_, client, _accepted) = connected(&inet("127.0.0.1:0"));
     for on in [true, false] {
         Epoll.set_nodelay(&client, on).expect("a TCP socket");
@@ -225,6 +231,7 @@ fn options_are_set_and_read_back() {
 
 #[test]
 fn a_port_is_bound_again_although_a_connection_of_it_still_ends_if_reuse_was_asked_for() {
+    let _undisturbed = undisturbed();
     let (there, client, accepted) = connected(&inet("127.0.0.1:0"));
     // The side that ends first waits for stray segments, on the port of the listener.
     drop((accepted, client));
@@ -239,6 +246,7 @@ fn a_port_is_bound_again_although_a_connection_of_it_still_ends_if_reuse_was_ask
 
 #[test]
 fn a_descriptor_is_closed_once() {
+    let _undisturbed = undisturbed();
     let (reader, _writer) = Epoll.pipe().expect("a pipe");
     Epoll.close(&reader).expect("the first close");
     for call in [Epoll.close(&reader), Epoll.read(&reader, &mut [0]).map(drop)] {
@@ -254,6 +262,7 @@ fn a_descriptor_is_closed_once() {
 
 #[test]
 fn all_descriptors_are_non_blocking_and_close_on_exec() {
+    let _undisturbed = undisturbed();
     let (reader, writer) = Epoll.pipe().expect("a pipe");
     let (a, b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
     let (_, client, accepted) = connected(&inet("127.0.0.1:0"));
@@ -279,6 +288,7 @@ fn inode(fd: &Descriptor) -> u64 {
 
 #[test]
 fn an_edge_is_reported_once_and_for_both_directions() {
+    let _undisturbed = undisturbed();
     // NP-EDGE-1
     let queue = Epoll.queue().expect("a queue");
     let (a, b) = Epoll.socket_pair(Kind::Stream).expect("a pair");
@@ -305,6 +315,7 @@ fn an_edge_is_reported_once_and_for_both_directions() {
 
 #[test]
 fn a_break_is_reported_until_it_is_drained_and_breaks_merge() {
+    let _undisturbed = undisturbed();
     // NP-BREAK-2
     let queue = Epoll.queue().expect("a queue");
     let there = [Event { token: Token::BREAK, bits: Bits::IN }];
@@ -340,6 +351,7 @@ fn a_break_whose_counter_is_full_is_a_break() {
 
 #[test]
 fn a_batch_takes_no_more_than_it_holds_and_loses_nothing() {
+    let _undisturbed = undisturbed();
     let queue = Epoll.queue().expect("a queue");
     let pairs: Vec<_> = (0..5).map(|_| Epoll.socket_pair(Kind::Stream).expect("a pair")).collect();
     for (index, (a, _)) in (0..).zip(&pairs) {
@@ -373,6 +385,7 @@ fn no_wait_is_shorter_than_asked_for() {
 
 #[test]
 fn a_timeout_is_never_early() {
+    let _undisturbed = undisturbed();
     no_wait_is_shorter_than_asked_for();
 }
 

@@ -3,7 +3,7 @@
 //! What every kernel shows is in `behaviour`.
 
 use netpoller::{Poller, Reason, Source, TcpListener, TcpStream, UnixListener, UnixStream};
-use netpoller_tests::{in_child, sys};
+use netpoller_tests::{in_child, sys, undisturbed};
 use std::fs::File;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
@@ -73,6 +73,7 @@ fn nobody_listens() -> (impl Drop, SocketAddr) {
 /// listener is closed, and its port is free when the close returns.
 #[test]
 fn go_10527_a_port_can_be_listened_on_as_soon_as_its_listener_is_closed() {
+    let _undisturbed = undisturbed();
     // NP-FD-4
     let poller = Poller::new().expect("a poller");
     let driver = poller.drive().expect("a thread");
@@ -177,6 +178,7 @@ fn a_connect_that_is_dropped_closes_its_socket() {
 /// Follows Go's `net.TestTCPConcurrentAccept`.
 #[test]
 fn ten_threads_accept_and_every_connection_is_accepted_once() {
+    let _undisturbed = undisturbed();
     const THREADS: usize = 10;
     const EACH: usize = 20;
     let poller = Poller::new().expect("a poller");
@@ -206,6 +208,7 @@ fn ten_threads_accept_and_every_connection_is_accepted_once() {
 
 #[test]
 fn a_stream_of_every_family_carries_data_both_ways() {
+    let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let driver = poller.drive().expect("a thread");
     let echo = |stream: &Source| {
@@ -245,6 +248,7 @@ fn a_stream_of_every_family_carries_data_both_ways() {
 /// Go os.newFile: a pipe is made non-blocking and polled, and a regular file stays as it was.
 #[test]
 fn what_has_no_readiness_is_adopted_in_blocking_mode() {
+    let _undisturbed = undisturbed();
     use netpoller::seam::Kernel;
     use netpoller::seam::os::Epoll;
     let poller = Poller::new().expect("a poller");

@@ -16,9 +16,21 @@ pub mod litmus;
 pub mod sys;
 
 use std::env;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 const CHILD: &str = "NETPOLLER_TESTS_CHILD";
+
+/// Held for writing while a child is started, for reading by tests that this would disturb.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// While this is held no test of this process starts a child. A child that starts has all
+/// descriptors of its parent open until it becomes another program: a listener that was closed goes
+/// on listening, a writer that is gone is no end for its reader.
+#[must_use = "it protects only while it is held"]
+pub fn undisturbed() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs the body of the test called `name` in a process of its own: this test binary once more,
 /// for this test alone.
@@ -31,11 +43,15 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
         return body();
     }
     let binary = env::current_exe().expect("the path of this test binary");
-    let child = Command::new(binary)
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, name)
-        .output()
-        .expect("this test binary starts once more");
+    let mut child = Command::new(binary);
+    child.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, name);
+    child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Returns when the child has become another program, and has let go of our descriptors.
+    let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    let child = child.spawn();
+    drop(alone);
+    let child = child.and_then(Child::wait_with_output);
+    let child = child.expect("this test binary starts once more");
     let (out, err) =
         (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
     let said = format!("{}\n--- stdout\n{out}\n--- stderr\n{err}", child.status);
