@@ -19,8 +19,10 @@
 //!   threads. Where a destructor cannot do its work without them the process aborts, with the
 //!   cause on standard error; a run that must fail belongs in a process of its own.
 
-mod primitives;
 mod scripts;
+mod sequential;
+mod walk;
+mod weak;
 mod witness;
 
 use super::{
@@ -50,36 +52,68 @@ thread_local! {
     static CHOICES: RefCell<scripts::Choices> = RefCell::new(scripts::Choices::default());
 }
 
-impl<const SC: bool> Primitives for Loom<SC> {
-    type AtomicU32 = primitives::Word<u32, SC>;
-    type AtomicU64 = primitives::Word<u64, SC>;
-    type Mutex<T: Send + core::fmt::Debug> = primitives::Lock<T>;
-    type Parker = primitives::Token<SC>;
+impl Primitives for LoomSc {
+    type AtomicU32 = sequential::Word<u32>;
+    type AtomicU64 = sequential::Word<u64>;
+    type Mutex<T: Send + core::fmt::Debug> = sequential::Lock<T>;
+    type Parker = sequential::Token;
 
-    /// As it is written; nothing where memory is sequentially consistent.
+    /// Nothing: the memory is sequentially consistent.
+    fn fence(_order: Ordering) {}
+
+    fn parker() -> sequential::Token {
+        sequential::Token::of_this_thread()
+    }
+
+    fn choose(alternatives: usize) -> usize {
+        choose(alternatives)
+    }
+}
+
+impl Primitives for LoomWeak {
+    type AtomicU32 = weak::Word<u32>;
+    type AtomicU64 = weak::Word<u64>;
+    type Mutex<T: Send + core::fmt::Debug> = weak::Lock<T>;
+    type Parker = weak::Token;
+
     fn fence(order: Ordering) {
-        if !SC && !quiet::panicked() {
+        if walk::live() {
             loom::sync::atomic::fence(order);
         }
     }
 
-    fn parker() -> primitives::Token<SC> {
-        primitives::Token::of_this_thread()
+    fn parker() -> weak::Token {
+        weak::Token::of_this_thread()
     }
 
     fn choose(alternatives: usize) -> usize {
-        let me = record::current();
-        let chosen = CHOICES.with_borrow_mut(|choices| choices.choose(me, alternatives));
-        record::done(record::Done {
-            arguments: [alternatives as u64, 0],
-            seen: Some(chosen as u64),
-            ..record::Done::new(record::Op::Choose, record::Object::NONE)
-        });
-        chosen
+        choose(alternatives)
     }
 }
 
-impl<const SC: bool> Engine for Loom<SC> {
+fn choose(alternatives: usize) -> usize {
+    let me = record::current();
+    let chosen = CHOICES.with_borrow_mut(|choices| choices.choose(me, alternatives));
+    record::done(record::Done {
+        arguments: [alternatives as u64, 0],
+        seen: Some(chosen as u64),
+        ..record::Done::new(record::Op::Choose, record::Object::NONE)
+    });
+    chosen
+}
+
+/// A destructor needs a lock whose holder will not run any more, after a panic: it cannot be left,
+/// so the process has to go, and says why.
+fn nobody_gives_it_back() -> ! {
+    eprintln!("a destructor needs a lock that nobody will give back, after this panic:");
+    eprintln!("{}\n{}", quiet::message().unwrap_or_default(), record::story());
+    std::process::abort();
+}
+
+impl<const SC: bool> Engine for Loom<SC>
+where
+    Loom<SC>: Primitives,
+{
     const NAME: &'static str = if SC { "loom-sc" } else { "loom-weak" };
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
@@ -120,7 +154,7 @@ impl<const SC: bool> Engine for Loom<SC> {
             completeness,
             time: started.elapsed(),
             states: 0,
-            cut: 0,
+            cut: seen.cut,
             depth: seen.depth,
             failure: seen.failure,
         }
@@ -137,6 +171,7 @@ enum Search {
 #[derive(Debug, Default)]
 struct Seen {
     executions: u64,
+    cut: u64,
     depth: usize,
     behaviours: HashSet<u128>,
     failure: Option<Failure>,
@@ -169,6 +204,7 @@ fn search(
     builder.expect_explicit_explore = false;
     builder.location = false;
     builder.log = false;
+    let _ = walk::reset();
     let (build, seen_inside) = (Arc::clone(build), Arc::clone(seen));
     let mut result = Ok(());
     let completed = witness::completed(|| {
@@ -176,6 +212,10 @@ fn search(
             builder.check(move || execute(&*build, &seen_inside));
         }));
     });
+    let cut = walk::reset();
+    sequential::forget_parkers();
+    weak::forget_parkers();
+    seen.lock().unwrap_or_else(PoisonError::into_inner).cut += cut;
     if result.is_err() {
         let message = quiet::message().unwrap_or_else(|| "loom gave up".to_owned());
         let kind = if message.starts_with("deadlock") {
@@ -186,11 +226,9 @@ fn search(
             FailureKind::Panic
         };
         let failure = Failure { kind, message, story: record::story() };
-        primitives::live(false);
         seen.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure);
         return Search::Cut(Bound::Failure);
     }
-    primitives::live(false);
     match completed {
         Some(iterations) => {
             assert_eq!(iterations, count() - before, "loom has not run what it says it has");
@@ -205,7 +243,9 @@ fn search(
 fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
-    primitives::live(true);
+    sequential::forget_parkers();
+    weak::forget_parkers();
+    walk::alone();
     CHOICES.with_borrow_mut(scripts::Choices::begin);
     seen.lock().unwrap_or_else(PoisonError::into_inner).executions += 1;
     let plan = build();
@@ -215,7 +255,8 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
         loom::MAX_THREADS,
         plan.threads.len()
     );
-    let left = Arc::new(AtomicUsize::new(plan.threads.len()));
+    let threads_of_the_plan = plan.threads.len();
+    let left = Arc::new(AtomicUsize::new(threads_of_the_plan));
     let finally = Arc::new(Mutex::new(plan.finally));
     let mut first = None;
     let threads: Vec<_> =
@@ -230,6 +271,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
             let _handle = loom::thread::spawn(life);
         }
     }
+    walk::together(threads_of_the_plan);
     if let Some(first) = first {
         first();
     }
@@ -247,14 +289,18 @@ fn live(
     body();
     record::resume(place);
     record::ended();
+    walk::idle(place, true);
     if left.fetch_sub(1, SeqCst) > 1 {
         return;
     }
+    walk::alone();
+    // Which thread it was that ended last is nothing that a thread does or sees.
+    record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(finally) = finally {
         finally();
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.behaviours.insert(record::behaviour());
+    if seen.behaviours.insert(record::behaviour()) && std::env::var_os("NP_DUMP").is_some() { eprintln!("DUMP {:032x}\n{}ENDDUMP", record::behaviour(), record::story()); }
     seen.depth = seen.depth.max(record::steps());
 }
