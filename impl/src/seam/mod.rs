@@ -123,6 +123,14 @@ pub trait Mutex<T>: Debug + Send + Sync {
     fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R;
 }
 
+/// Condenses numbers to one, for the digest of a [`Mutex`]: FNV-1a over words. Their order counts.
+#[must_use]
+pub fn condensed(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers
+        .into_iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, number| (hash ^ number).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// What a thread sleeps on: one token. Waking makes the token available, parking waits for it
 /// and takes it. A clone is another handle to the same parker.
 pub trait Parker: Clone + Debug + Send + Sync {
