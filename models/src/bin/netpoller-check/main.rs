@@ -6,11 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod differential;
+mod junit;
 mod list;
+mod merge;
 mod mutants;
 mod one;
+mod process;
 mod run;
+mod shard;
+mod table;
 mod vectors;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -29,6 +35,8 @@ enum Command {
     List(list::Arguments),
     /// Run scenarios on engines and hold the numbers against `models/expected.toml`.
     Run(run::Arguments),
+    /// Put the parts of a run together that several machines made, and judge the whole.
+    Merge(merge::Arguments),
     /// Put known bugs into a copy of the sources, one at a time, and see each of them caught.
     Mutants(mutants::Arguments),
     /// Replay recorded programs on the simulated kernel and on this machine's.
@@ -44,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::List(arguments) => list::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
+        Command::Merge(arguments) => merge::main(&arguments),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Vectors(arguments) => vectors::main(&arguments),
         Command::Differential(arguments) => differential::main(&arguments),
