@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use netpoller_models::suite::{Expected, Kind};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -28,6 +29,9 @@ pub(crate) struct Arguments {
     /// Write what was seen into `models/expected.toml`.
     #[arg(long)]
     pin: bool,
+    /// Write each failure to a file in this folder, for `replay` and `story`.
+    #[arg(long, value_name = "DIR", default_value = "target/netpoller-failures")]
+    failures: PathBuf,
     #[command(flatten)]
     reach: Reach,
 }
@@ -64,6 +68,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let whole = arguments.patterns.is_empty() && arguments.engine.is_empty();
     let fine = verdict(&reports, whole, arguments.pin);
+    crate::story::keep(&arguments.failures, &reports)?;
     eprintln!("{} runs in {:.1} s", reports.len(), started.elapsed().as_secs_f64());
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -196,7 +201,7 @@ fn verdict(reports: &[Report], whole: bool, pinning: bool) -> bool {
         let place = format!("{} on {}", report.scenario, report.engine);
         if let Some(failure) = &report.failure {
             fine = false;
-            println!("\n{place}: {}: {}\n{}", failure.kind, failure.message, failure.story);
+            println!("\n{place}: {}\n{}", failure.headline, failure.story);
         } else if !report.verdict.is_empty() && report.verdict != "as pinned" && !pinning {
             fine = false;
             println!("{place}: {}", report.verdict);
@@ -273,7 +278,13 @@ impl Report {
             states: 0,
             depth: 0,
             verdict: String::new(),
-            failure: Some(crate::one::Failed { kind: "died".to_owned(), message, story }),
+            failure: Some(crate::one::Failed {
+                kind: "died".to_owned(),
+                headline: format!("died: {message}"),
+                message,
+                story,
+                file: None,
+            }),
             coverage: Vec::new(),
             pin: String::new(),
         }
