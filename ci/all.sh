@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 # Cheap ones first: who forgot to format learns it in the first second.
 quick="house fmt seam unsafe rules fences test features additive clippy doc verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants differential soak litmus"
+deep="mutants differential soak litmus story"
 
 run() {
     case $1 in

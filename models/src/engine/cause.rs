@@ -59,7 +59,8 @@ pub(crate) fn rules_in(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
     let mut rules: Vec<String> = Vec::new();
     for word in text.split(|c| !is_part(c)).filter(|word| word.starts_with("NP-")) {
-        let ends_with_number = word.rsplit('-').next().is_some_and(|last| last.parse::<u32>().is_ok());
+        let ends_with_number =
+            word.rsplit('-').next().is_some_and(|last| last.parse::<u32>().is_ok());
         if ends_with_number && !rules.iter().any(|rule| rule == word) {
             rules.push(word.to_owned());
         }
@@ -126,10 +127,7 @@ fn sleep(story: &Story, end: &End) -> Cause {
         return in_the_kernel(story);
     }
     let Some((place, row, word)) = last_park(story, &end.thread) else {
-        return Cause::new(
-            "waits in park for an unpark, and is parked in no slot".to_owned(),
-            &[],
-        );
+        return Cause::new("waits in park for an unpark, and is parked in no slot".to_owned(), &[]);
     };
     let ticket = &row.after[&word.name];
     match taken_out(story, place, &word.name) {
@@ -173,15 +171,17 @@ fn taken_out(story: &Story, place: usize, word: &str) -> Option<usize> {
 fn woken_in_vain(story: &Story, thread: &str, taken: usize, word: &Word) -> Cause {
     let by = &story.rows()[taken];
     let now = &by.after[&word.name];
-    let woke = story.rows()[taken..].iter().any(|row| {
-        row.thread == thread && row.operation == "park"
-    });
-    let what = format!("{} has taken the {} out of Parked ({}, now {now})", by.thread, slot(word), by.why);
+    let woke =
+        story.rows()[taken..].iter().any(|row| row.thread == thread && row.operation == "park");
+    let what =
+        format!("{} has taken the {} out of Parked ({}, now {now})", by.thread, slot(word), by.why);
     if woke {
-        let text = format!("was woken after {what}, and has gone to sleep again without parking there");
+        let text =
+            format!("was woken after {what}, and has gone to sleep again without parking there");
         Cause::new(text, &["NP-WAIT-6"])
     } else {
-        let text = format!("sleeps in park, although {what}: the waker that came out was not called");
+        let text =
+            format!("sleeps in park, although {what}: the waker that came out was not called");
         Cause::new(text, &["NP-WAKE-2"])
     }
 }
@@ -214,9 +214,10 @@ fn still_parked(story: &Story, place: usize, word: &Word, ticket: &str) -> Cause
     let Some((fact, who, rule)) = fact else {
         return no_fact(story, place, word, &at);
     };
-    let published = story.rows().iter().position(|row| {
-        row.after.get(&info.name).is_some_and(|now| is(now, fact))
-    });
+    let published = story
+        .rows()
+        .iter()
+        .position(|row| row.after.get(&info.name).is_some_and(|now| is(now, fact)));
     let text = match published {
         Some(published) if published > place => {
             let by = &story.rows()[published].thread;
@@ -404,7 +405,8 @@ mod tests {
             lock: lock.to_owned(),
             holder: holder.to_owned(),
         };
-        let ends = vec![end("c", PARKED), end("a", awaits("left", "b")), end("b", awaits("right", "a"))];
+        let ends =
+            vec![end("c", PARKED), end("a", awaits("left", "b")), end("b", awaits("right", "a"))];
         let cause = of(Vec::new(), ends);
         assert_eq!(
             cause.to_string(),

@@ -10,6 +10,7 @@
 //! | `scenario`, `engine` | what was run, and by whom |
 //! | `kind` | `deadlock`, `panic` or `engine` |
 //! | `message` | what the engine, an oracle or a thread said |
+//! | `headline` | kind and cause in one line |
 //! | `cause` | `text`, and the `rules` that broke as far as that can be told |
 //! | `about` | the rules that the scenario is about |
 //! | `obstacle` | why it cannot be replayed; absent if it can |
@@ -43,6 +44,9 @@ pub struct FailureFile {
     pub kind: FailureKind,
     /// What was said.
     pub message: String,
+    /// The kind and the cause in one line, with the rules that the scenario is about if no rule
+    /// could be told.
+    pub headline: String,
     /// Why it failed.
     pub cause: Cause,
     /// The rules that the scenario is about.
@@ -66,6 +70,7 @@ impl FailureFile {
             engine: engine.to_owned(),
             kind: failure.kind,
             message: failure.message.clone(),
+            headline: failure.headline(about),
             cause: failure.cause.clone(),
             about: about.split_whitespace().map(str::to_owned).collect(),
             obstacle: obstacle(engine, failure),
@@ -105,16 +110,6 @@ impl FailureFile {
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data is JSON");
         text.push('\n');
-        text
-    }
-
-    /// The cause, and the rules that the scenario is about if none could be told.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let mut text = format!("{}: {}", self.kind, self.cause);
-        if self.cause.rules.is_empty() && !self.about.is_empty() {
-            text.push_str(&format!(" (the scenario is about {})", self.about.join(", ")));
-        }
         text
     }
 
@@ -226,9 +221,9 @@ mod tests {
         let file = FailureFile::new("park_close", "explore", "NP-WAIT-3 NP-SLOT-4", &failure());
         assert_eq!(FailureFile::parse(&file.to_json()), Ok(file.clone()));
         assert!(
-            file.headline().ends_with("(the scenario is about NP-WAIT-3, NP-SLOT-4)"),
+            file.headline.ends_with("(the scenario is about NP-WAIT-3 NP-SLOT-4)"),
             "{}",
-            file.headline()
+            file.headline
         );
     }
 
@@ -243,14 +238,16 @@ mod tests {
         assert_eq!(error, "is a netpoller-something, not a netpoller-failure");
         let error = FailureFile::parse("[]").expect_err("no object");
         assert!(error.starts_with("is not a failure: "), "{error}");
-        let error = FailureFile::parse(&text.replace("\"rows\"", "\"lines\"")).expect_err("no rows");
+        let error =
+            FailureFile::parse(&text.replace("\"rows\"", "\"lines\"")).expect_err("no rows");
         assert!(error.starts_with("is not in order: missing field `rows`"), "{error}");
     }
 
     #[test]
     fn a_failure_is_known_again_when_lines_have_moved() {
         let file = FailureFile::new("s", "explore", "", &failure());
-        let moved = Failure { message: "\"that\" is wrong (models/src/a.rs:9)".into(), ..failure() };
+        let moved =
+            Failure { message: "\"that\" is wrong (models/src/a.rs:9)".into(), ..failure() };
         assert!(file.is_like(&moved));
         let other = Failure { message: "this is wrong (models/src/a.rs:7)".into(), ..failure() };
         assert!(!file.is_like(&other));

@@ -180,6 +180,17 @@ impl Failure {
         Failure { kind, message, cause, story }
     }
 
+    /// The kind and the cause in one line; with the rules that the scenario is `about` if no rule
+    /// could be told.
+    #[must_use]
+    pub fn headline(&self, about: &str) -> String {
+        let mut text = format!("{}: {}", self.kind, self.cause);
+        if self.cause.rules.is_empty() && !about.is_empty() {
+            text.push_str(&format!(" (the scenario is about {about})"));
+        }
+        text
+    }
+
     /// A failure of the execution that is on record.
     pub(in crate::engine) fn now(kind: FailureKind, message: String) -> Failure {
         Failure::new(kind, message, record::story())
@@ -188,7 +199,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.kind, self.cause)?;
+        writeln!(f, "{}", self.headline(""))?;
         write!(f, "{}", self.story)
     }
 }

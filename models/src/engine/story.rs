@@ -258,7 +258,8 @@ impl fmt::Display for Story {
 /// Columns as wide as what is in them, the first one to the right.
 fn write_table(f: &mut fmt::Formatter<'_>, table: &[Vec<String>]) -> fmt::Result {
     let columns = table.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..columns).map(width).collect();
     for line in table {
         let mut text = format!("{:>1$}", line[0], widths[0]);

@@ -231,8 +231,8 @@ impl<'a> Teller<'a> {
     /// Whether a thread that parked did so in a system call: what it touched last is the kernel's.
     fn in_the_kernel(&self, thread: usize) -> bool {
         let mut mine = self.record.events.iter().rev().filter(|event| event.thread == thread);
-        let touched =
-            mine.find(|event| matches!(event.done.op, Op::Unlock | Op::Lock) || is_word(&event.done));
+        let touched = mine
+            .find(|event| matches!(event.done.op, Op::Unlock | Op::Lock) || is_word(&event.done));
         let origin = touched.and_then(|event| self.record.origin(event.done.object));
         origin.is_some_and(|file| file.contains("models/src/kernel/"))
     }

@@ -153,7 +153,7 @@ fn failed(scenario: &str, kind: Kind, failure: &Failure) -> Failed {
     Failed {
         kind: failure.kind.to_string(),
         message: failure.message.clone(),
-        headline: file.headline(),
+        headline: file.headline.clone(),
         story: failure.story.to_string(),
         file: Some(file),
     }

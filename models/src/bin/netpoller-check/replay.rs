@@ -61,7 +61,7 @@ fn replay(file: &FailureFile) -> Result<u8, String> {
         Verdict::EndedWell => println!("ended well: {place}: every step was taken, nothing failed"),
         Verdict::Diverged(step, why) => println!("diverged at step {step}: {place}: {why}"),
         Verdict::FailedOtherwise => {
-            println!("failed otherwise: {place}: it was {}", file.headline());
+            println!("failed otherwise: {place}: it was {}", file.headline);
         }
         Verdict::Endless => println!("did not end: {place}"),
     }

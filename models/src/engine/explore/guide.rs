@@ -51,7 +51,7 @@ pub(super) struct Guide {
 struct Stand {
     place: usize,
     thread: String,
-    /// Its place on the list of what is left, if it is there.
+    /// The number on the list of what it is about to do, if that is left there.
     listed: Option<usize>,
     on_offer: bool,
 }
@@ -95,9 +95,8 @@ impl Guide {
             let why = match stand {
                 None => "its thread does not exist or has ended".to_owned(),
                 Some(stand) => match stand.listed {
-                    Some(place) if place > 0 => {
-                        let (later, step) = &self.left[place];
-                        format!("its thread has come to step {later} without it ({step})")
+                    Some(later) if later != *number => {
+                        format!("its thread has come to step {later} without it")
                     }
                     _ if stand.on_offer => return stand.place,
                     _ => return self.make_way(&stands, offers),
@@ -113,7 +112,7 @@ impl Guide {
         let chosen = record::look(|record| {
             self.count(record);
             let name = name(record, me, Op::Choose, record::Object::NONE);
-            self.listed(&name).and_then(|place| self.left[place].1.chosen)
+            self.listed(&name).and_then(|(_, step)| step.chosen)
         });
         chosen.map_or(0, |chosen| usize::try_from(chosen).map_or(0, |chosen| chosen.min(ways - 1)))
     }
@@ -135,10 +134,10 @@ impl Guide {
         });
     }
 
-    /// The place of a step that is about to be taken on the list of what is left.
-    fn listed(&self, name: &Name) -> Option<usize> {
+    /// A step that is about to be taken, if it is on the list of what is left.
+    fn listed(&self, name: &Name) -> Option<&(usize, NamedStep)> {
         let occurrence = self.taken.get(name).map_or(1, |times| times + 1);
-        self.left.iter().position(|(_, step)| {
+        self.left.iter().find(|(_, step)| {
             (&step.thread, &*step.operation, &step.object) == (&name.0, name.1, &name.2)
                 && step.occurrence == occurrence
         })
@@ -149,7 +148,7 @@ impl Guide {
         let stands = tracks.filter_map(|(place, track)| {
             let (op, object) = track.entered?;
             let name = name(record, place, op, object);
-            let listed = self.listed(&name);
+            let listed = self.listed(&name).map(|(number, _)| *number);
             Some(Stand { place, thread: name.0, listed, on_offer: offers.contains(&place) })
         });
         stands.collect()

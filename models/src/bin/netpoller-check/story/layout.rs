@@ -81,9 +81,10 @@ impl Layout {
         });
         let words: Vec<_> = words.collect();
         let others = || story.rows().iter().filter(|row| other(file, row));
-        let others = others().next().is_some().then(|| {
-            lane("other objects", &mut others().map(|row| row.object.clone()), 60)
-        });
+        let others = others()
+            .next()
+            .is_some()
+            .then(|| lane("other objects", &mut others().map(|row| row.object.clone()), 60));
         let text = lane("", &mut story.rows().iter().map(beside), 120);
         Layout { threads, words, others, text, width: left }
     }

@@ -25,7 +25,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
             written.map_err(|error| format!("{}: {error}", out.display()))?;
             println!("{}", out.display());
         }
-        None => println!("{} on {}: {}\n{}", file.scenario, file.engine, file.headline(), file.story),
+        None => println!("{} on {}: {}\n{}", file.scenario, file.engine, file.headline, file.story),
     }
     Ok(ExitCode::SUCCESS)
 }
