@@ -42,8 +42,12 @@ fn a_lost_wakeup_is_a_deadlock_that_says_who_waits() {
         ["sleeper: waits in park for an unpark", "waker: has ended"],
         "{failure}"
     );
-    let steps: Vec<_> =
-        failure.story.rows().iter().map(|row| (row.thread, row.operation, &*row.object)).collect();
+    let steps: Vec<_> = failure
+        .story
+        .rows()
+        .iter()
+        .map(|row| (&*row.thread, &*row.operation, &*row.object))
+        .collect();
     let looked = steps.iter().position(|step| *step == ("sleeper", "load", "flag"));
     let mailed = steps.iter().position(|step| *step == ("waker", "lock", "mailbox"));
     assert!(looked < mailed, "the story is not that of a lost wakeup:\n{failure}");
@@ -88,7 +92,7 @@ fn a_failed_assertion_ends_the_run_with_its_message_and_story() {
     assert_eq!(failure.kind, FailureKind::Panic, "{failure}");
     assert!(failure.message.contains("somebody wrote"), "{failure}");
     let story = failure.story.to_string();
-    assert!(story.contains("store  setup.1  <- 0x100000"), "{story}");
+    assert!(story.contains("store      engine_explore.1  <- 0x100000"), "{story}");
     assert_eq!(outcome.completeness, Completeness::Bounded(Bound::Failure));
 }
 

@@ -198,7 +198,8 @@ pub fn check_all(kind: Kind) {
         let verdict = expected.judge(scenario.name, kind, &outcome);
         println!("{:<34} {outcome} {verdict}", scenario.name);
         if let Some(failure) = &outcome.failure {
-            wrong.push(format!("{}: {failure}", scenario.name));
+            let headline = failure.headline(scenario.rules);
+            wrong.push(format!("{}: {headline}\n{}", scenario.name, failure.story));
         } else if verdict != Verdict::AsPinned {
             wrong.push(format!("{}: {verdict}", scenario.name));
         }

@@ -12,8 +12,10 @@ mod merge;
 mod mutants;
 mod one;
 mod process;
+mod replay;
 mod run;
 mod shard;
+mod story;
 mod table;
 mod vectors;
 mod verdict;
@@ -37,6 +39,10 @@ enum Command {
     Run(run::Arguments),
     /// Put the parts of a run together that several machines made, and judge the whole.
     Merge(merge::Arguments),
+    /// Run a failure once more, by its steps, and tell whether it is still there.
+    Replay(replay::Arguments),
+    /// Show a failure: as text, or as a page for a browser.
+    Story(story::Arguments),
     /// Put known bugs into a copy of the sources, one at a time, and see each of them caught.
     Mutants(mutants::Arguments),
     /// Replay recorded programs on the simulated kernel and on this machine's.
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         Command::List(arguments) => list::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
         Command::Merge(arguments) => merge::main(&arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
+        Command::Story(arguments) => story::main(&arguments),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Vectors(arguments) => vectors::main(&arguments),
         Command::Differential(arguments) => differential::main(&arguments),

@@ -1,7 +1,7 @@
 //! `netpoller-check one`: what a child process does, and how its report reads.
 
 use crate::Error;
-use netpoller_models::engine::{Completeness, Failure, FailureKind, Limits, Outcome, Sampling};
+use netpoller_models::engine::{Completeness, Failure, FailureFile, Limits, Outcome, Sampling};
 use netpoller_models::oracle::{self, Which};
 use netpoller_models::scenario::Scenario;
 use netpoller_models::suite::{Expected, Kind, Verdict, gap, quick};
@@ -155,7 +155,11 @@ pub(crate) struct Report {
 pub(crate) struct Failed {
     pub(crate) kind: String,
     pub(crate) message: String,
+    /// The kind and the cause, in one line.
+    pub(crate) headline: String,
     pub(crate) story: String,
+    /// What is kept of it; nothing if the process died of it.
+    pub(crate) file: Option<FailureFile>,
 }
 
 impl Report {
@@ -181,7 +185,13 @@ impl Report {
             states: 0,
             depth: 0,
             verdict: String::new(),
-            failure: Some(Failed { kind: kind.to_owned(), message, story }),
+            failure: Some(Failed {
+                kind: kind.to_owned(),
+                headline: format!("{kind}: {message}"),
+                message,
+                story,
+                file: None,
+            }),
             coverage: Vec::new(),
             pin: String::new(),
         }
@@ -232,21 +242,20 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         states: outcome.states,
         depth: outcome.depth,
         verdict,
-        failure: outcome.failure.as_ref().map(failed),
+        failure: outcome.failure.as_ref().map(|failure| failed(scenario, kind, failure)),
         coverage: oracle::coverage().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         pin: pin.to_toml(),
     }
 }
 
-fn failed(failure: &Failure) -> Failed {
-    let kind = match failure.kind {
-        FailureKind::Deadlock => "deadlock",
-        FailureKind::Panic => "panic",
-        FailureKind::Engine => "engine",
-    };
+fn failed(scenario: &str, kind: Kind, failure: &Failure) -> Failed {
+    let about = netpoller_models::scenario::find(scenario).map_or("", |found| found.rules);
+    let file = FailureFile::new(scenario, kind.name(), about, failure);
     Failed {
-        kind: kind.to_owned(),
+        kind: failure.kind.to_string(),
         message: failure.message.clone(),
+        headline: file.headline.clone(),
         story: failure.story.to_string(),
+        file: Some(file),
     }
 }

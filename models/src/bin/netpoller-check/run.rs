@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Write what was seen into `models/expected.toml`.
     #[arg(long)]
     pin: bool,
+    /// Write each failure to a file in this folder, for `replay` and `story`.
+    #[arg(long, value_name = "DIR", default_value = "target/netpoller-failures")]
+    failures: PathBuf,
     #[command(flatten)]
     reach: Reach,
 }
@@ -94,6 +97,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
         let part = arguments.shard.map(|shard| format!(", part {shard}")).unwrap_or_default();
         std::fs::write(file, table.page(&format!("Race verification{part}"), &verdict))?;
     }
+    crate::story::keep(&arguments.failures, &reports)?;
     eprintln!("{} runs in {:.1} s", reports.len(), started.elapsed().as_secs_f64());
     Ok(if verdict.is_fine() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,6 +1,6 @@
 //! What a number of runs amount to, whether one machine made them or several.
 
-use crate::one::Report;
+use crate::one::{Failed, Report};
 use netpoller_models::suite::Kind;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,13 +55,17 @@ impl Fault {
     pub(crate) fn of(report: &Report, demand: Demand) -> Option<Fault> {
         let place = format!("{} on {}", report.scenario, report.engine);
         let (kind, cause, story) = match &report.failure {
-            Some(failure) => (failure.kind.clone(), &failure.message, failure.story.clone()),
+            Some(failure) => {
+                let Failed { kind, headline, story, .. } = failure;
+                let cause = headline.strip_prefix(&format!("{kind}: ")).unwrap_or(headline);
+                (kind.clone(), cause, story.clone())
+            }
             None if demand.pins && !matches!(&*report.verdict, "" | "as pinned") => {
-                ("pin".to_owned(), &report.verdict, String::new())
+                ("pin".to_owned(), &*report.verdict, String::new())
             }
             None => return None,
         };
-        Some(Fault { place, kind, cause: cause.clone(), story, again: report.again.clone() })
+        Some(Fault { place, kind, cause: cause.to_owned(), story, again: report.again.clone() })
     }
 }
 

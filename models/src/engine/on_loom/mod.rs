@@ -185,7 +185,7 @@ fn search(
         } else {
             FailureKind::Panic
         };
-        let failure = Failure { kind, message, story: record::story() };
+        let failure = Failure::now(kind, message);
         primitives::live(false);
         seen.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure);
         return Search::Cut(Bound::Failure);
