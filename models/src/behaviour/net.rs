@@ -1,6 +1,6 @@
 //! Connections: made, refused, accepted, ended.
 
-use super::deadlines::{LATE, SOON, after, begin, pass, past};
+use super::deadlines::{LATE, SOON, after, begin, distances, pass, past};
 use super::hand::{Task, done, failed, kernel, kind, pending, reading, refused};
 use super::host::Host;
 use netpoller::net::{TcpListener, TcpStream};
@@ -153,14 +153,19 @@ pub(super) fn the_end_of_a_connection_wakes_its_reader<S: Host>(poller: &Poller<
 
 pub(super) fn a_connect_fails_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
     let (listener, there, _first) = full(poller);
-    for _ in 0..3 {
-        let deadline = poller.now().saturating_add(SOON);
+    let mut ended_by_poll = 0;
+    for distance in distances() {
+        let deadline = poller.now().saturating_add(distance);
         let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
-        pending("the connect", connect.poll());
         let result = finish(poller, &mut connect);
         assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
-        assert_eq!(connect.wakes(), 1);
         refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+        // One whose deadline had passed before it was begun has not waited.
+        assert!(connect.wakes() <= 1, "woken {} times", connect.wakes());
+        ended_by_poll += connect.wakes();
+        if ended_by_poll == 3 {
+            break;
+        }
     }
     // The one that fills the queue was not harmed, and no other one has come.
     let listener = listener.into_fd().expect("open");
@@ -215,17 +220,24 @@ pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>
 pub(super) fn an_accept_ends_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
     let listener = listener(poller);
     let there = listener.local_addr().expect("bound");
-    let deadline = poller.now().saturating_add(SOON);
-    listener.set_read_deadline(Some(deadline)).expect("open");
-    let mut accepts = [Task::new(listener.async_accept()), Task::new(listener.async_accept())];
-    for accept in &mut accepts {
-        pending("an accept", accept.poll());
-    }
-    for accept in &mut accepts {
-        let result = finish(poller, accept);
-        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
-        assert_eq!(accept.wakes(), 1, "woken by the deadline, or by the accept before it");
-        refused("an accept", Poll::Ready(result), Reason::DeadlineExceeded);
+    for distance in distances() {
+        listener.set_read_deadline(None).expect("open");
+        let mut accepts = [Task::new(listener.async_accept()), Task::new(listener.async_accept())];
+        for accept in &mut accepts {
+            pending("an accept", accept.poll());
+        }
+        let deadline = poller.now().saturating_add(distance);
+        listener.set_read_deadline(Some(deadline)).expect("open");
+        let waits = accepts[0].wakes() == 0; // it had not passed when it was set
+        for accept in &mut accepts {
+            let result = finish(poller, accept);
+            assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+            assert_eq!(accept.wakes(), 1, "woken by the deadline, or by the accept before it");
+            refused("an accept", Poll::Ready(result), Reason::DeadlineExceeded);
+        }
+        if waits {
+            break;
+        }
     }
     // Nobody has got a connection, and whoever has more time gets it.
     listener.set_read_deadline(after(poller, LATE)).expect("open");
@@ -253,11 +265,20 @@ pub(super) fn an_accept_whose_deadline_has_passed_takes_no_connection<S: Host>(p
 
 pub(super) fn an_accept_whose_deadline_was_cleared_goes_on<S: Host>(poller: &Poller<S>) {
     let listener = listener(poller);
-    listener.set_read_deadline(after(poller, SOON)).expect("open");
     let mut accept = Task::new(listener.async_accept());
     pending("the accept", accept.poll());
-    listener.set_read_deadline(None).expect("open");
-    pass(poller, 2 * SOON);
+    for distance in distances() {
+        let deadline = poller.now().saturating_add(distance);
+        listener.set_read_deadline(Some(deadline)).expect("open");
+        listener.set_read_deadline(None).expect("open");
+        pass(poller, deadline.since(poller.now()).saturating_add(SOON));
+        if accept.wakes() == 0 {
+            break;
+        }
+        // It had passed when it was set: another accept, and more time.
+        accept = Task::new(listener.async_accept());
+        pending("the accept", accept.poll());
+    }
     assert_eq!(accept.wakes(), 0, "a deadline that was cleared has woken it");
     pending("the accept", accept.poll());
     listener.close().expect("the first close");
