@@ -280,12 +280,13 @@ pub(super) fn an_accept_whose_deadline_was_cleared_goes_on<S: Host>(poller: &Pol
         let deadline = poller.now().saturating_add(distance);
         listener.set_read_deadline(Some(deadline)).expect("open");
         let set_too_late = accept.wakes() > 0;
+        let now = poller.now();
+        assert!(!set_too_late || now >= deadline, "{now:?} is before {deadline:?}");
         listener.set_read_deadline(None).expect("open");
         pass(poller, deadline.since(poller.now()).saturating_add(SOON));
         if !set_too_late {
             break;
         }
-        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
         accept = Task::new(listener.async_accept());
         pending("the accept", accept.poll());
     }
