@@ -450,6 +450,7 @@ pub(super) fn more_deadlines_than_a_poll_has_room_for_all_expire<S: Host>(poller
         if poller.now() >= deadline {
             continue; // it may have expired where it was set
         }
+        assert!(tasks.iter().all(|task| task.wakes() == 0), "woken before {deadline:?}");
         let (mut ready, mut woken) = (Ready::with_batch(1), 0);
         while woken < tasks.len() {
             let count = poller.poll(&mut ready, Some(LATE)).expect("usable");
