@@ -273,3 +273,28 @@ fn a_thread_that_is_seen_asleep_is_parked_and_not_woken() {
     let watcher = failure.story.threads().last().expect("two threads").clone();
     assert_eq!(watcher, "watcher: is about to await sleep of sleeper", "{failure}");
 }
+
+/// To have ended after a store that changed nothing is not to be about to store: found by random
+/// programs, in a search that took the two states for one.
+#[test]
+fn a_thread_that_has_ended_is_not_about_to_do_once_more_what_it_did_last() {
+    use netpoller::seam::{Atomic as _, Ordering::SeqCst, Primitives};
+    use std::sync::Arc;
+    fn program() -> Plan {
+        let word = Arc::new(<Explore as Primitives>::AtomicU64::new(0));
+        let (a, b, c) = (word.clone(), word.clone(), word);
+        Plan::new()
+            .thread("a", move || {
+                let _seen = a.load(SeqCst);
+            })
+            .thread("b", move || {
+                let _seen = b.load(SeqCst);
+            })
+            .thread("c", move || c.store(0, SeqCst))
+    }
+    let merged = Explore::run(program, &limits());
+    merged.assert_exhaustive();
+    let plain = Explore::run(program, &every_schedule());
+    plain.assert_exhaustive();
+    assert_eq!(merged.behaviours, plain.behaviours, "{merged}\n{plain}");
+}

@@ -12,7 +12,7 @@
 //! | [`LoomWeak`] | coroutines | interleavings and old values | what loom knows of C11 |
 //!
 //! `Explore` and `LoomSc` were written by different people on different principles; where both
-//! finish a scenario, the behaviours they saw must be the same set (`suite::GAPS` names the exception). `Explore` is the quicker one by
+//! finish a scenario, the behaviours they saw must be the same set. `Explore` is the quicker one by
 //! far; `LoomWeak` is the only one that can miss a fence, and does not find everything.
 //!
 //! # What a scenario may do

@@ -4,7 +4,7 @@ use crate::Error;
 use netpoller_models::engine::{Completeness, Failure, FailureFile, Limits, Outcome, Sampling};
 use netpoller_models::oracle::{self, Which};
 use netpoller_models::scenario::Scenario;
-use netpoller_models::suite::{Expected, Kind, Verdict, gap, quick};
+use netpoller_models::suite::{Expected, Kind, Verdict, quick};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -219,7 +219,6 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         Verdict::Differs(_) | Verdict::NotPinned if !reach.is_quick() => String::new(),
         verdict => verdict.to_string(),
     };
-    let has_gap = gap(scenario, kind).is_some();
     let mut pin = Expected::default();
     pin.pin(scenario, kind, outcome);
     Report {
@@ -228,9 +227,8 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         executions: outcome.executions,
         behaviours: outcome.behaviours.len(),
         digest: format!("{:032x}", outcome.behaviours_digest()),
-        exhaustive: matches!(outcome.completeness, Completeness::Exhaustive(_)) && !has_gap,
+        exhaustive: matches!(outcome.completeness, Completeness::Exhaustive(_)),
         reach: match &outcome.completeness {
-            Completeness::Exhaustive(_) if has_gap => "end".to_owned(),
             Completeness::Exhaustive(_) => "all".to_owned(),
             Completeness::Ended => "end".to_owned(),
             Completeness::Bounded(bound) => format!("cut by {bound:?}").to_lowercase(),

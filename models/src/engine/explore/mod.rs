@@ -259,6 +259,8 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
     if !last {
         return;
     }
+    // Which thread it was that ended last is nothing that a thread does or sees.
+    record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(finally) = finally
         && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()

@@ -44,6 +44,10 @@ mod domain {
     pub(super) const CONTENT: u64 = 8;
 }
 
+/// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
+/// it, to have ended after a store would look like being about to store.
+const ENDED: u64 = u64::MAX;
+
 /// When a declared operation can be performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
@@ -268,7 +272,7 @@ impl Run {
     pub(super) fn ended(&mut self, me: usize) -> bool {
         let thread = &mut self.threads[me];
         thread.status = Status::Ended;
-        let declared = term(domain::THREAD, me as u64, thread.history);
+        let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
