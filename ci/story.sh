@@ -46,15 +46,16 @@ there='let Err(reason) = self.check(mode) else {'
 sed -i "s/let Err(reason) = self\.check(mode) else {/let Err(reason) = Ok::<(), Reason>(()) else {/" \
     "$tree/impl/src/desc.rs"
 
-# Builds in a folder and prints where the program is.
-build() {
-    (cd "$1" && CARGO_TARGET_DIR=$work/target CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false \
-        cargo build --locked --quiet --package netpoller-models --features cli --bin netpoller-check)
-    mv "$work/target/debug/netpoller-check" "$work/$2"
-}
-build "$root" sound
-build "$tree" broken
-sound=$work/sound broken=$work/broken
+# Each in a target directory of its own: cargo tells two copies of a workspace apart by the times of
+# their files only, and would take what it built of one for the other.
+build() { cargo build --locked --quiet --package netpoller-models --features cli --bin netpoller-check; }
+build
+target=$(cargo metadata --format-version 1 --no-deps --offline 2>/dev/null |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+sound=${target:-$root/target}/debug/netpoller-check
+export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false
+(cd "$tree" && CARGO_TARGET_DIR=$work/target build)
+broken=$work/target/debug/netpoller-check
 
 for engine in explore shuttle loom-sc; do
     if "$broken" run park_close stream_close --engine "$engine" --failures "$work/failures" \
