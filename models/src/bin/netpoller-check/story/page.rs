@@ -71,7 +71,7 @@ fn head(file: &FailureFile) -> Markup {
                 p.rule { @if place == 0 { (what) ": " } b { (rule) } " " (sentence(rule)) }
             }
             @if let Some(found) = scenario::find(&file.scenario) {
-                p.race { "The race: " (found.race.split_whitespace().collect::<Vec<_>>().join(" ")) }
+                p.race { "The race: " (in_one_line(found.race)) }
             }
             @if let Some(obstacle) = &file.obstacle {
                 p.race { "It cannot be replayed: " (obstacle) "." }
@@ -87,6 +87,11 @@ fn sentence(rule: &str) -> String {
     lines.find(|line| !line.is_empty()).unwrap_or_default().replace('`', "")
 }
 
+/// A comment of the sources as plain text.
+fn in_one_line(comment: &str) -> String {
+    comment.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "")
+}
+
 fn legend() -> Markup {
     let sample = |draw: Markup| html! { svg width="64" height="26" viewBox="0 2 64 26" { (draw) } };
     html! {
@@ -95,7 +100,7 @@ fn legend() -> Markup {
                 "Time runs downwards. Each thread has a line, each box on it is one step, and an "
                 "arrow goes to what the step touches. The coloured columns are the words of the "
                 "protocol: a label where a step changes one, and its colour until the next change. "
-                "g1 t2 Parked is generation 1, ticket 2, state Parked: the first life of the "
+                "g1\u{a0}t2\u{a0}Parked is generation 1, ticket 2, state Parked: the first life of the "
                 "descriptor, the second wait in that direction."
             }
             ul {
