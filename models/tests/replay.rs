@@ -133,6 +133,50 @@ fn more_objects_more_steps_and_one_more_thread_do_not_keep_a_failure_from_coming
     }
 }
 
+/// The words and the lock of this program have no names but those of the file they are made in.
+#[test]
+fn an_object_more_in_another_file_leaves_all_names_as_they_are() {
+    fn one_more() -> Plan {
+        let more = Word::<Explore>::new(0);
+        let plan = programs::slot_without_recheck::<Explore>();
+        plan.finally(move || assert_eq!(more.peek(), 0))
+    }
+    let file = found::<Explore>(programs::slot_without_recheck::<Explore>);
+    let replayed = Explore::replay(one_more, file.story.steps(), &Limits::default());
+    assert_eq!(replayed.verdict(&file), Verdict::Reproduced);
+    assert!(replayed.missed.is_empty(), "{:?}", replayed.missed);
+}
+
+/// What destructors do while a thread unwinds is not what led to the failure.
+fn stores_when_dropped<E: Engine>() -> Plan {
+    struct Last<E: Engine>(Word<E>);
+    impl<E: Engine> Drop for Last<E> {
+        fn drop(&mut self) {
+            self.0.store(9, SeqCst);
+        }
+    }
+    let last = Last::<E>(Word::<E>::new(0));
+    Plan::new().thread("fails", move || {
+        let last = last;
+        last.0.store(5, SeqCst);
+        panic!("with something to drop");
+    })
+}
+
+#[test]
+fn the_story_ends_with_the_panic() {
+    for file in [
+        found::<Explore>(stores_when_dropped::<Explore>),
+        found::<Shuttle>(stores_when_dropped::<Shuttle>),
+        found::<LoomSc>(stores_when_dropped::<LoomSc>),
+    ] {
+        let values: Vec<_> = file.story.rows().iter().map(|row| row.values.as_str()).collect();
+        assert_eq!(values, ["<- 5"], "{}", file.engine);
+        assert_eq!(file.story.threads(), ["fails: has panicked"], "{}", file.engine);
+        assert!(file.cause.text.starts_with("fails: with something to drop"), "{}", file.headline);
+    }
+}
+
 #[test]
 fn fewer_steps_that_are_not_named_do_not_either() {
     let noisy = found::<Explore>(|| handshake::<Explore>(Version::Noisy));

@@ -18,6 +18,9 @@ pub struct Cause {
     pub text: String,
     /// The rules of SPEC.md that broke, as far as that can be told.
     pub rules: Vec<String>,
+    /// Who else waits, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
 }
 
 impl Cause {
@@ -32,13 +35,14 @@ impl Cause {
                     Some(end) => format!("{}: {message}", end.thread),
                     None => message.to_owned(),
                 };
-                Cause { text, rules: rules_in(message) }
+                Cause { text, rules: rules_in(message), others: Vec::new() }
             }
         }
     }
 
     fn new(text: String, rules: &[&str]) -> Cause {
-        Cause { text, rules: rules.iter().map(|rule| (*rule).to_owned()).collect() }
+        let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        Cause { text, rules, others: Vec::new() }
     }
 }
 
@@ -49,7 +53,7 @@ impl fmt::Display for Cause {
         if self.rules.iter().any(|rule| !self.text.contains(rule.as_str())) {
             write!(f, " ({})", self.rules.join(", "))?;
         }
-        Ok(())
+        self.others.iter().try_for_each(|other| write!(f, "; {other}"))
     }
 }
 
@@ -83,9 +87,7 @@ fn deadlock(story: &Story) -> Cause {
         return Cause::new("no thread can go on, and none of them waits".to_owned(), &[]);
     };
     cause.text = format!("{} {}", first.thread, cause.text);
-    for (end, _) in causes {
-        cause.text.push_str(&format!("; {} {}", end.thread, end.doing));
-    }
+    cause.others = causes.map(|(end, _)| format!("{} {}", end.thread, end.doing)).collect();
     cause
 }
 
@@ -396,7 +398,8 @@ mod tests {
             vec![end("poller", Doing::Parked { kernel: true }), end("reader", PARKED)],
         );
         assert!(cause.text.starts_with("reader is parked"), "{cause}");
-        assert!(cause.text.ends_with("; poller waits in the kernel for an event"), "{cause}");
+        let text = cause.to_string();
+        assert!(text.ends_with("(NP-WAIT-3); poller waits in the kernel for an event"), "{text}");
     }
 
     #[test]

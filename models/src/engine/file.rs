@@ -11,7 +11,7 @@
 //! | `kind` | `deadlock`, `panic` or `engine` |
 //! | `message` | what the engine, an oracle or a thread said |
 //! | `headline` | kind and cause in one line |
-//! | `cause` | `text`, and the `rules` that broke as far as that can be told |
+//! | `cause` | `text`, the `rules` that broke as far as that can be told, and the `others` that wait |
 //! | `about` | the rules that the scenario is about |
 //! | `obstacle` | why it cannot be replayed; absent if it can |
 //! | `steps` | the steps that a replay goes by: `thread`, `operation`, `object`, `occurrence`, and `chosen` for a choice |

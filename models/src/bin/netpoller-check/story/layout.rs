@@ -46,12 +46,16 @@ pub(super) fn box_around(text: &str) -> usize {
 
 /// What is written beside a step.
 pub(super) fn beside(row: &Row) -> String {
+    // On a page there is room for an arrow in the direction of time.
+    let values = row.values.replace("<-", "\u{2192}");
     let mut text = match (row.operation.as_str(), row.why.as_str()) {
         ("unpark", _) => format!("wakes {}", row.object),
         ("park", _) => "comes out of park".to_owned(),
-        ("decide", why) => format!("{} {why}: {}", row.object, row.values),
-        (_, "") => row.values.clone(),
-        (_, why) => format!("{why}: {}", row.values),
+        ("decide", why) => format!("{} {why}: {values}", row.object),
+        ("load", "") => format!("sees {values}"),
+        ("load", why) => format!("{why}: sees {values}, writes nothing"),
+        (_, "") => values.trim_start().to_owned(),
+        (_, why) => format!("{why}: {values}"),
     };
     if let Some(newest) = &row.newest {
         text.push_str(&format!("  (an old value: {newest} is the newest)"));

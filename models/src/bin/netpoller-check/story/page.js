@@ -13,5 +13,4 @@
     root.dataset.steps = seen.length;
     root.dataset.lifelines = document.querySelectorAll(".lifeline").length;
     root.dataset.overflow = wide.length + cut.length;
-    root.dataset.scrolls = root.scrollWidth > root.clientWidth;
 })();

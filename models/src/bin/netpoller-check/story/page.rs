@@ -66,11 +66,12 @@ fn head(file: &FailureFile) -> Markup {
                 ", found by " b { (file.engine) }
             }
             h1 #cause { (file.cause.text) }
+            @for other in &file.cause.others { p.race { "Besides, " (other) "." } }
             @for (place, rule) in rules.iter().enumerate() {
                 p.rule { @if place == 0 { (what) ": " } b { (rule) } " " (sentence(rule)) }
             }
             @if let Some(found) = scenario::find(&file.scenario) {
-                p.race { "The race: " (found.race.split_whitespace().collect::<Vec<_>>().join(" ")) }
+                p.race { "The race: " (in_one_line(found.race)) }
             }
             @if let Some(obstacle) = &file.obstacle {
                 p.race { "It cannot be replayed: " (obstacle) "." }
@@ -86,6 +87,11 @@ fn sentence(rule: &str) -> String {
     lines.find(|line| !line.is_empty()).unwrap_or_default().replace('`', "")
 }
 
+/// A comment of the sources as plain text.
+fn in_one_line(comment: &str) -> String {
+    comment.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "")
+}
+
 fn legend() -> Markup {
     let sample = |draw: Markup| html! { svg width="64" height="26" viewBox="0 2 64 26" { (draw) } };
     html! {
@@ -93,7 +99,9 @@ fn legend() -> Markup {
             p {
                 "Time runs downwards. Each thread has a line, each box on it is one step, and an "
                 "arrow goes to what the step touches. The coloured columns are the words of the "
-                "protocol: a label where a step changes one, and its colour until the next change."
+                "protocol: a label where a step changes one, and its colour until the next change. "
+                "g1\u{a0}t2\u{a0}Parked is generation 1, ticket 2, state Parked: the first life of the "
+                "descriptor, the second wait in that direction."
             }
             ul {
                 li { (sample(html! { (arrow(4, 60, 15, "write")) })) "writes" }
@@ -139,6 +147,7 @@ impl<'a> Diagram<'a> {
         html! {
             (self.names())
             @for (step, row) in rows.iter().enumerate() {
+                @if step == self.file.story.setup() { (self.start(&state)) }
                 @let before = state.clone();
                 @let () = state.extend(row.after.iter().map(|(word, now)| (&**word, &**now)));
                 @let () = self.live(&mut lives, step);
@@ -146,6 +155,18 @@ impl<'a> Diagram<'a> {
             }
             (self.ends(&state))
         }
+    }
+
+    /// What the words hold when the threads begin.
+    fn start(&self, state: &BTreeMap<&str, &str>) -> Markup {
+        let content = html! {
+            @for lane in &self.layout.words {
+                @let now = state.get(&*lane.name).copied().unwrap_or_default();
+                (pill(lane.middle(), box_around(now).min(lane.width), now, tone(now), true))
+            }
+            text.beside x=(self.layout.text.left) y=(ROW / 2 + 4) { "the threads begin" }
+        };
+        self.svg("strip", None, &content)
     }
 
     /// Who holds a lock, sleeps or is over in the strip of a step.
@@ -262,7 +283,8 @@ impl<'a> Diagram<'a> {
         let middle = ROW / 2;
         html! {
             @if let Some(lane) = self.layout.word(&row.object).filter(|_| row.operation != "decide") {
-                (touch(right, lane.middle() - 6, row))
+                @let half = row.after.get(&lane.name).map_or(6, |now| box_around(now).min(lane.width) / 2);
+                (touch(right, lane.middle() - half, row))
             }
             @if let Some(lane) = self.layout.others.as_ref().filter(|_| other(self.file, row)) {
                 @let width = box_around(&row.object).min(lane.width);
