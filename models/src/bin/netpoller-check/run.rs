@@ -4,7 +4,7 @@ use crate::one::{Reach, Report};
 use crate::shard::Shard;
 use crate::table::Table;
 use crate::verdict::{Demand, Run, Verdict, disagreements, every_run};
-use crate::{Error, junit, process, selected};
+use crate::{Error, junit, process, selected, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use netpoller_models::suite::{Expected, Kind};
 use std::path::PathBuf;
@@ -151,6 +151,9 @@ fn engines(names: &[String]) -> Result<Vec<Kind>, Error> {
         .collect()
 }
 
+/// A run of so many seconds is worth a line of its own.
+const LONG: f64 = 10.0;
+
 fn run_all(
     work: &[Run],
     jobs: usize,
@@ -182,8 +185,15 @@ fn run_all(
         }
         drop(done);
         for (place, report) in results {
+            let report = report?;
             progress.inc(1);
-            reports[place] = Some(report?);
+            // Where there is no terminal, a sign of life now and then.
+            if progress.is_hidden() && report.seconds >= LONG {
+                let (done, all) = (progress.position(), work.len());
+                let Report { scenario, engine, .. } = &report;
+                eprintln!("{done} of {all}: {scenario} on {engine}: {}", table::cell(&report));
+            }
+            reports[place] = Some(report);
         }
         progress.finish_and_clear();
         Ok(reports.into_iter().flatten().collect())

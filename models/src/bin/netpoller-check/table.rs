@@ -106,7 +106,8 @@ fn text(plain: &str) -> String {
     plain.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('*', "\\*")
 }
 
-fn cell(report: &Report) -> String {
+/// How a run went, in a few words.
+pub(crate) fn cell(report: &Report) -> String {
     if let Some(failure) = &report.failure {
         return format!("FAILED: {}", failure.kind);
     }
