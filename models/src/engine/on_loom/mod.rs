@@ -225,7 +225,7 @@ fn search(
         } else {
             FailureKind::Panic
         };
-        let failure = Failure { kind, message, story: record::story() };
+        let failure = Failure::now(kind, message);
         seen.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure);
         return Search::Cut(Bound::Failure);
     }
@@ -301,6 +301,6 @@ fn live(
         finally();
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    if seen.behaviours.insert(record::behaviour()) && std::env::var_os("NP_DUMP").is_some() { eprintln!("DUMP {:032x}\n{}ENDDUMP", record::behaviour(), record::story()); }
+    seen.behaviours.insert(record::behaviour());
     seen.depth = seen.depth.max(record::steps());
 }
