@@ -191,6 +191,21 @@ fn no_waker_is_cloned_woken_or_dropped_under_a_lock() {
     assert_eq!(Arc::strong_count(&tag), 1, "the poller keeps a waker that nobody waits for");
 }
 
+#[test]
+fn a_deadline_that_expires_wakes_under_no_lock() {
+    // NP-WAKE-1: a waker may set the next deadline, which needs the control lock.
+    let poller = poller();
+    let (reader, _writer) = poller.pipe().expect("a pipe");
+    let tag = Arc::new(Tag::default());
+    WATCHED.set(Arc::downgrade(&tag));
+    let mut waiter = reader.waiter(Mode::Read).expect("the only waiter");
+    park(&mut waiter, &tag);
+    reader.set_read_deadline(Some(poller.now())).expect("open");
+    assert_eq!(tag.woken(), 1, "the deadline of this instant did not wake");
+    drop(waiter);
+    assert_eq!(Arc::strong_count(&tag), 1, "the poller keeps a waker that nobody waits for");
+}
+
 /// Parks a reader on each of three pipes that have a byte, the first with a waker that panics.
 fn three(run: impl FnOnce(&Poller<Watching>, &mut Ready<Watching>)) -> [usize; 3] {
     let poller = poller();

@@ -10,6 +10,7 @@ mod list;
 mod mutants;
 mod one;
 mod run;
+mod shard;
 mod vectors;
 
 use clap::{Parser, Subcommand};
