@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 # Cheap ones first: who forgot to format learns it in the first second.
 quick="house fmt seam unsafe rules fences test features additive clippy doc verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants differential soak litmus"
+deep="mutants unique differential soak litmus"
 
 run() {
     case $1 in
@@ -19,6 +19,7 @@ run() {
         verify) cargo verify run ;;
         # The fences: what no test on this machine and no other engine would miss.
         fence-mutants) ci/mutants.sh fence ;;
+        unique) ci/mutants.sh --unique ;;
         *) "ci/$1.sh" ;;
     esac
 }

@@ -145,7 +145,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let started = Instant::now();
     let dir = match &arguments.dir {
-        Some(dir) => dir.clone(),
+        // Absolute: tests run in the folders of their packages.
+        Some(dir) => std::path::absolute(dir)?,
         None => beside_this_program()?,
     };
     let judged = Campaign::new(arguments, &chosen).run(root, &dir)?;
@@ -229,7 +230,7 @@ impl<'a> Campaign<'a> {
         };
         let tree = Tree::new(root, &dir.join("1"), lanes, optimised)?;
         self.progress.set_message("building the sources as they are");
-        let tests: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| &mutant.tests).collect();
+        let tests = self.chosen.iter().flat_map(|mutant| self.tests(mutant)).collect();
         let pristine = tree.build("pristine", true, &tests)?;
         let folder = |lane: usize| dir.join((lane + 1).to_string());
         let others: Vec<_> =
@@ -289,11 +290,23 @@ impl<'a> Campaign<'a> {
         Duration::from_secs(self.arguments.timeout)
     }
 
+    /// The tests that are to catch it. They say nothing about engines and oracles.
+    fn tests(&self, mutant: &'a Mutant) -> &'a [TestName] {
+        if self.arguments.matrix || self.arguments.unique { &[] } else { &mutant.tests }
+    }
+
+    /// Everything that is to catch it.
+    fn designated(&self, mutant: &'a Mutant) -> BTreeSet<Task> {
+        let tests = self.tests(mutant).iter().cloned().map(Task::Test);
+        mutant.caught.iter().map(Task::from).chain(tests).collect()
+    }
+
     /// What is designated passes without any mutant, as far as a few seconds reach; how far it
     /// passes in full is the business of `cargo verify run`.
     fn baseline(&self, pristine: &Built) -> Result<(), Error> {
         self.progress.set_message("running what is designated on the sources as they are");
-        let tasks: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| designated(mutant)).collect();
+        let tasks: BTreeSet<_> =
+            self.chosen.iter().flat_map(|mutant| self.designated(mutant)).collect();
         let mut failed = Vec::new();
         for task in tasks {
             let ended = child::run(&task, pristine, &BASELINE, self.timeout());
@@ -313,7 +326,7 @@ impl<'a> Campaign<'a> {
     fn judge(&self, mutant: &'a Mutant, tree: &Tree) -> Result<Judged<'a>, Error> {
         let restore = tree.apply(mutant)?;
         let built =
-            tree.build(&mutant.id, !mutant.caught.is_empty(), &mutant.tests.iter().collect());
+            tree.build(&mutant.id, !mutant.caught.is_empty(), &self.tests(mutant).iter().collect());
         restore.undo()?;
         let mut judged =
             Judged { mutant, runs: BTreeMap::new(), wrong: Vec::new(), building: Duration::ZERO };
@@ -325,7 +338,7 @@ impl<'a> Campaign<'a> {
             }
         };
         judged.building = built.took;
-        let designated = designated(mutant);
+        let designated = self.designated(mutant);
         for task in &designated {
             let ended = child::run(task, &built, &DESIGNATED, self.timeout());
             judged.runs.insert(task.clone(), ended);
@@ -357,7 +370,7 @@ impl<'a> Campaign<'a> {
         for catch in &mutant.caught {
             judged.expect(Task::from(catch), |verdict| as_designated(catch, verdict));
         }
-        for test in &mutant.tests {
+        for test in self.tests(mutant) {
             judged.expect(Task::Test(test.clone()), |verdict| *verdict == Verdict::TestFailed);
         }
         Ok(judged)
@@ -392,11 +405,6 @@ fn as_designated(catch: &Catch, verdict: &Verdict) -> bool {
         (How::Panic, Verdict::Panic(judge)) => catch.oracle == Some(*judge),
         _ => false,
     }
-}
-
-fn designated(mutant: &Mutant) -> BTreeSet<Task> {
-    let tests = mutant.tests.iter().cloned().map(Task::Test);
-    mutant.caught.iter().map(Task::from).chain(tests).collect()
 }
 
 fn processors() -> Option<usize> {
