@@ -2,24 +2,30 @@
 //!
 //! What loom is used for is to decide who goes on, and to know when everything was tried. The
 //! values lie in plain memory: one thread runs at a time, and an operation is performed at one go
-//! between two scheduling points, so there is nothing old to be read. A scheduling point is
+//! between two scheduling points, so there is nothing old to be read. A scheduling point is a
 //! [`Gate`]: an object of loom's on which every operation depends on every other one. Those that
 //! loom offers for the purpose are not fit for it (`models/tests/loom_selftest.rs`): its loads hide
-//! other loads from the reduction, and its mutex interleavings.
+//! other loads from the reduction, and its mutex does not tell it of the attempts that fail.
 //!
 //! There are scheduling points only while the threads of the plan are interleaved: while one
-//! thread builds the plan or makes the final check it runs alone, and when an execution is cut
+//! thread builds the plan or makes the final check it runs alone, and when an execution was cut
 //! ([`walk`]) it does not matter.
 //!
 //! # Waiting
 //!
-//! A thread that needs a lock that is held, or a token that is not there, sleeps in loom's park
-//! until that has changed; it enters the list of waiters, or says that it is asleep, with no
-//! scheduling point before the park, and is taken off it by whoever unparks it. So loom's `unpark`
-//! is called once for a thread that is inside of `park`, and for no other: it neither leaves a
-//! token behind nor mistakes one kind of waiting for the other. Giving a lock back is no
-//! scheduling point: nobody can tell when it happens between two operations of the holder.
-//! The operation itself, the lock or the park, is a step once it can be performed.
+//! A lock is attempted at a scheduling point. When it is held the attempt has changed nothing, and
+//! the thread sleeps in loom's park until the lock is given back, to try again. Giving it back is
+//! no scheduling point: all that others can tell of it is whether an attempt succeeds, and that is
+//! at the same place whether the lock came back just before the attempt or with the last operation
+//! of the holder; an attempt that fails leaves things as they were, so there is nothing that could
+//! only happen after it.
+//!
+//! A park is attempted when the token is there: until then the thread sleeps in loom's park.
+//!
+//! A thread says where it sleeps with no scheduling point before loom's park, and is taken off
+//! that place by whoever wakes it. So loom's `unpark` is called once for a thread that is inside of
+//! `park`, and for no other: it neither leaves a token behind nor mistakes one kind of waiting for
+//! the other.
 //!
 //! # After a panic
 //!
@@ -60,7 +66,7 @@ impl Gate {
     }
 }
 
-/// Sleeps until somebody calls [`wake`] with what this puts into `place`.
+/// Sleeps until somebody calls [`Sleeper::wake`] on what this puts into `place`.
 fn sleep_in(place: impl FnOnce(Sleeper)) {
     let me = record::current();
     place(Sleeper { place: me, thread: loom::thread::current() });
@@ -168,20 +174,20 @@ pub struct Lock<T> {
 }
 
 impl<T> Lock<T> {
+    /// An attempt is a step whether it succeeds or not: loom has to know of it before the thread
+    /// sleeps, or the race with the holder's own would be noticed when it is too late.
     fn acquire(&self) {
         let me = record::current();
         loop {
-            while self.held.load(Relaxed) && walk::live() {
-                record::entered(Op::Lock, self.object);
-                sleep_in(|me| {
-                    self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(me);
-                });
-            }
             self.gate.pass(Op::Lock, self.object);
             if !self.held.swap(true, Relaxed) || !walk::live() {
                 return walk::performed(me, self.object, Effect::Changes);
             }
-            walk::refused(me, self.object);
+            walk::performed(me, self.object, Effect::Looks);
+            record::entered(Op::Lock, self.object);
+            sleep_in(|me| {
+                self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(me);
+            });
         }
     }
 

@@ -1,5 +1,5 @@
-//! Where the search of [`LoomSc`](super::LoomSc) is: what loom is not told of, because nothing
-//! depends on it, and which of its executions are given up, because they bring nothing new.
+//! Where the search of [`LoomSc`](super::LoomSc) is, and which of its executions are given up because
+//! they bring nothing new.
 //!
 //! # Sleep sets
 //!
@@ -9,27 +9,58 @@
 //! that has nothing to do with the next operation of `A`. Sleep sets (Godefroid) forbid just that.
 //! When `B` is tried where `A` was tried before, `A` is put to *sleep*, with the operation it was
 //! about to perform. It wakes when somebody performs an operation that does not commute with that
-//! one. Should it be picked while it sleeps, then all that can follow was seen in the executions
-//! that began with it: the execution is *cut*. loom has a call for that, `skip_branch`: nothing
-//! that comes afterwards in this execution is branched from.
+//! one. What can be reached by picking a thread that sleeps was seen in the executions that began
+//! with it. So when a sleeping thread is picked and no thread is left that could go on and is awake,
+//! the execution is *cut*. loom has a call for that, `skip_branch`: nothing that comes afterwards in
+//! this execution is branched from. It is run to its end without further scheduling points; it is a
+//! real execution, its behaviour counts and its failures are failures.
 //!
-//! An execution that was cut is run to its end, with no further scheduling points: a thread goes
-//! on until it sleeps or ends. It is a real one and its failures are failures, but the tail adds
-//! no backtracking points to speak of.
+//! # Why nothing is lost
 //!
-//! Two operations *commute* if they are on different objects. In a plan of two threads, also if
-//! they are on one object and neither changes it, or both wake. loom's reduction takes any two
-//! operations on one object for dependent, which only makes its sets of backtracking points
-//! larger; but it looks for a race with the *last* operation on the object only. That is sound with
-//! the finer relation as long as a thread that was sent on by a backtracking point gets from there
-//! to the operation that raced without anybody being picked in between, which is the case with
-//! two threads (the picked one goes on by default, and if it cannot, only the other one is left,
-//! and the race is with what made it stop); with more threads it is not, and there the coarse
-//! relation decides on both sides.
+//! What could be lost are backtracking points: a race that loom would have noticed in what was cut.
+//! The claim, for a point of the search that is through, with the threads `Z` asleep when it was
+//! reached and the threads `D` picked there: every sequence of operations that can follow is a
+//! prefix, up to commuting, of an execution that was explored from there, unless one of its
+//! operations that could be moved to the front belongs to `Z`. By induction from the ends:
 //!
-//! A thread that is picked *because nobody else was*, by default, is cut only if no thread is
-//! left that could go on and is awake: what loom tries first at a point must not be cut if there
-//! is something at that point that has to be tried.
+//! - If an operation that can be moved to the front belongs to `D`, take the thread of `D` that was
+//!   picked first: the rest follows its subtree, where nothing that can be moved to the front
+//!   sleeps.
+//! - Otherwise the point was not cut: the first operation of the sequence belongs to a thread that
+//!   could go on and is not in `Z`. Take any thread `d` that was picked. If its operation commutes
+//!   with the whole sequence, the sequence follows `d`. If not, let `e` be the first operation that
+//!   it does not commute with. What comes before `e`, and `e`, are a prefix of what was explored
+//!   after `d`, and there loom has noticed the race between `d` and `e`: it knows what a thread is
+//!   about to do before it can be cut, and looks at the last operation on the object, which was that
+//!   of `d`. So the thread of `e` was picked at this point (or all were). Its own first operation
+//!   in the sequence comes no later than `e` and cannot be moved to the front, so there is an
+//!   earlier one with which it does not commute: the same argument finds another thread of `D`, and
+//!   so on, each with a shorter beginning of the sequence. This ends in a contradiction.
+//!
+//! The second case is why a sleeping thread that is picked is *not* cut while somebody is awake. loom
+//! picks the thread that took part in the race, not one that leads there, as it would have to: with
+//! three threads, cutting those loses behaviours (`models/tests/loom_random.rs` has a program).
+//!
+//! # What commutes
+//!
+//! Operations on different objects. An attempt to take a lock that is held is the one exception: the
+//! holder's operation on another object, after which it gives the lock back, decides whether it
+//! fails. But an attempt that fails is nothing that anybody sees. What follows it can also follow
+//! the point before it, and loom has noticed its race before it has failed.
+//!
+//! In a plan of two threads two operations also commute if they are on one object and neither
+//! changes it, or both wake. loom takes them for dependent, and looks for a race with the *last*
+//! operation on the object, where the argument above needs the last one that does not commute. With
+//! two threads it comes to the same. Let `d` and `e` be as above, of threads `A` and `B`, and among
+//! the executions from there that contain what `B` does up to `e`, take one that has the fewest
+//! operations of `A` before the first one of `B`, and of these one that has the fewest before the
+//! second, and so on. If an operation of `B` in it, up to `e`, is on an object that an operation
+//! `a` of `A` has used since, then for the first such one loom has noticed a race with the last
+//! such `a`, for nothing before has ordered them. If `a` is `d`, `B` was picked where `d` was. If
+//! not, `B` was picked before `a`, or slept there, having been picked before that; what it does
+//! up to `e` needs nothing of `A`, so it was explored from there with fewer operations of `A` before
+//! it, against the choice. With more threads the last operation may be that of a third one, so there
+//! the coarse relation, which is loom's own, decides on both sides.
 
 use super::super::quiet;
 use super::super::record::Object;
@@ -57,8 +88,8 @@ struct Step {
 impl Step {
     /// Whether the two in either order come to the same.
     fn commutes(&self, other: &Step, finely: bool) -> bool {
-        self.object != other.object
-            || (finely && self.effect == other.effect && self.effect != Effect::Changes)
+        let alike = self.effect == other.effect && self.effect != Effect::Changes;
+        self.object != other.object || (finely && alike)
     }
 }
 
@@ -73,8 +104,6 @@ struct Point {
 #[derive(Debug, Default)]
 struct Walk {
     finely: bool,
-    nocut: bool,
-    norefuse: bool,
     /// The points of this execution up to `at`, and of the one before after that.
     path: Vec<Point>,
     at: usize,
@@ -86,9 +115,7 @@ struct Walk {
 impl Walk {
     /// An execution of this many threads begins, numbered from 1.
     fn begin(&mut self, threads: usize) {
-        self.finely = threads == 2 && std::env::var_os("NP_COARSE").is_none();
-        self.nocut = std::env::var_os("NP_NOCUT").is_some();
-        self.norefuse = std::env::var_os("NP_NOREFUSE").is_some();
+        self.finely = threads == 2;
         self.at = 0;
         self.asleep.clear();
         self.idle.clear();
@@ -99,7 +126,6 @@ impl Walk {
     /// `thread` was picked to perform its next operation: whether what follows is known.
     fn picked(&mut self, thread: usize) -> bool {
         let step = Step { thread, object: Object::NONE, effect: Effect::Changes };
-        let mut backtracked = false;
         match self.path.get_mut(self.at) {
             // What was decided here stays decided.
             Some(point) if point.taken.thread == thread => {
@@ -107,7 +133,6 @@ impl Walk {
                 return false;
             }
             Some(point) => {
-                backtracked = true;
                 let before = core::mem::replace(&mut point.taken, step);
                 point.tried.push(before);
                 self.path.truncate(self.at + 1);
@@ -117,10 +142,8 @@ impl Walk {
         self.asleep.extend_from_slice(&self.path[self.at].tried);
         let Some(sleeper) = self.sleeper(thread) else { return false };
         self.path[self.at].taken = sleeper;
-        let awake = |(other, idle): (usize, &bool)| {
-            other != thread && !idle && self.sleeper(other).is_none()
-        };
-        !self.nocut && (backtracked || !self.idle.iter().enumerate().any(awake))
+        let awake = |(place, idle): (usize, &bool)| !idle && self.sleeper(place).is_none();
+        !self.idle.iter().enumerate().any(awake)
     }
 
     fn sleeper(&self, thread: usize) -> Option<Step> {
@@ -194,20 +217,6 @@ pub(super) fn interleaves() -> bool {
 pub(super) fn picked(thread: usize) {
     let known = RUN.with_borrow_mut(|run| run.phase == Phase::Together && run.walk.picked(thread));
     if known {
-        cut();
-    }
-}
-
-/// `thread` was picked to take a lock that somebody else has taken since: it could not go on
-/// where it was picked. With two threads the other one could and was tried there before, or both
-/// are stuck.
-pub(super) fn refused(thread: usize, lock: Object) {
-    let two = RUN.with_borrow(|run| {
-        let others = run.walk.idle.iter().enumerate().skip(1).filter(|(other, _)| *other != thread);
-        run.phase == Phase::Together && run.walk.finely && others.clone().all(|(_, idle)| !idle)
-    });
-    performed(thread, lock, Effect::Looks);
-    if two && !RUN.with_borrow(|run| run.walk.norefuse) {
         cut();
     }
 }
