@@ -222,3 +222,26 @@ fn random_programs_behave_the_same_in_plain_search_and_on_loom() {
     assert!(of_three > compared / 5, "too few programs of three threads were: {of_three}");
     assert!(deadlocked < compared / 2, "too many programs deadlock: {deadlocked} of {compared}");
 }
+
+/// Two programs that were found here, each with a rule under which executions are cut too early. In
+/// the first, a lock was attempted only when it was free, and so loom did not know that the second
+/// thread wants it before the first one, which the other operations no longer wake, was cut. In the
+/// second, a sleeping thread was cut although another one was awake.
+#[test]
+fn what_bolder_cuts_have_lost_is_seen() {
+    let programs = [
+        vec![
+            vec![Step::Locked(0, 1, vec![Step::Or(0, 0)])],
+            vec![Step::Store(0, 0), Step::Locked(0, 2, vec![Step::Or(1, 0)])],
+        ],
+        vec![
+            vec![Step::Nested(0)],
+            vec![Step::Store(0, 1), Step::Unpark(0)],
+            vec![Step::Load(0), Step::Locked(1, 2, Vec::new())],
+        ],
+    ];
+    for program in programs {
+        let shown = format!("{program:?}");
+        assert!(plain_search_and_loom_see_the_same(Program(program)), "loom differs on {shown}");
+    }
+}

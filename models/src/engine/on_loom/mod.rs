@@ -7,15 +7,39 @@
 //! *accesses* count as acquire and release; fences are right). So a protocol that is to pass it
 //! uses fences or read-modify-writes where it needs total order.
 //!
-//! What else is known of loom 0.7.3 and how it is dealt with:
+//! # What is loom's, and what is ours
+//!
+//! | | [`LoomSc`] | [`LoomWeak`] |
+//! |---|---|---|
+//! | which thread goes on, and the backtracking | loom's | loom's |
+//! | which operations race, and so what is tried | loom's, on one object of loom's for each of ours | loom's |
+//! | that the search is at its end | loom's word | loom's word |
+//! | deadlocks | loom's | loom's |
+//! | memory: words, locks, tokens | ours ([`sequential`]) | loom's ([`weak`]) |
+//! | what is tried and need not be | ours ([`walk`]): executions that are cut | nothing |
+//! | choices | ours ([`scripts`]) | ours |
+//!
+//! So the claim that `LoomSc` goes through everything rests on loom's reduction and on our reasons
+//! for cutting, which [`walk`] gives. What holds both to account:
+//!
+//! - `models/tests/loom_random.rs`: random programs of two and three threads, on which it must see
+//!   the same behaviours as a plain search through all schedules, which knows no reduction and has
+//!   nothing of loom.
+//! - `models/tests/engine_agree.rs`: the same on the scenarios that the plain search finishes.
+//! - `models/expected.toml`: on every scenario that it finishes, the set of behaviours is that of
+//!   `explore`, which merges states instead; the suites compare the digests of both.
+//! - `models/tests/loom_selftest.rs`: what is used of loom does what it is used for, and what is
+//!   not used has the defects that it is not used for.
+//!
+//! # What else is known of loom 0.7.3 and how it is dealt with
 //!
 //! - `join` multiplies executions: nothing is joined, the last thread to end makes the final check.
 //!   The first thread of the plan runs on loom's main thread, which has a small stack.
 //! - Environment variables set limits: every field of the builder is set here.
-//! - A search that was cut looks like a complete one: see [`witness`]. A certificate needs loom's
-//!   own word that it is through, as many executions as were counted, and no limit.
+//! - A search that was cut short looks like a complete one: see [`witness`]. A certificate needs
+//!   loom's own word that it is through, as many executions as were counted, and no limit.
 //! - There is no `choose`: see [`scripts`].
-//! - After a panic loom cannot be asked any more: see [`primitives`]. A model that fails leaks its
+//! - After a panic loom cannot be asked any more: see [`sequential`]. A model that fails leaks its
 //!   threads. Where a destructor cannot do its work without them the process aborts, with the
 //!   cause on standard error; a run that must fail belongs in a process of its own.
 
@@ -37,8 +61,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// loom. `SC`: every operation as a read-modify-write, which makes memory sequentially consistent
-/// and the search exhaustive; otherwise as it is written.
+/// loom. `SC`: with sequentially consistent memory, and exhaustively; otherwise with the orderings
+/// that are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loom<const SC: bool>;
 

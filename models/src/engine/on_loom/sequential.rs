@@ -4,8 +4,9 @@
 //! values lie in plain memory: one thread runs at a time, and an operation is performed at one go
 //! between two scheduling points, so there is nothing old to be read. A scheduling point is a
 //! [`Gate`]: an object of loom's on which every operation depends on every other one. Those that
-//! loom offers for the purpose are not fit for it (`models/tests/loom_selftest.rs`): its loads hide
-//! other loads from the reduction, and its mutex does not tell it of the attempts that fail.
+//! loom offers for the purpose are not fit for it: its loads hide other loads from the reduction
+//! (`models/tests/loom_selftest.rs`), and of an attempt to take its lock that fails nobody outside of
+//! loom learns.
 //!
 //! There are scheduling points only while the threads of the plan are interleaved: while one
 //! thread builds the plan or makes the final check it runs alone, and when an execution was cut
