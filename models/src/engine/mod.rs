@@ -21,6 +21,8 @@
 //! they run. Nothing else may decide what a thread does: no address, no clock of the machine, no
 //! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
 
+#[cfg(feature = "shuttle")]
+mod census;
 mod digest;
 #[cfg(feature = "shuttle")]
 mod explore;
@@ -40,6 +42,8 @@ mod threads;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod value;
 
+#[cfg(feature = "shuttle")]
+pub use census::Census;
 #[cfg(feature = "shuttle")]
 pub use explore::Explore;
 #[cfg(feature = "loom")]

@@ -10,6 +10,8 @@
 //! scenario, for all sequentially consistent engines: where two of them finish, they have to have
 //! seen the same set.
 
+#[cfg(feature = "shuttle")]
+pub mod contents;
 mod expected;
 
 pub use expected::{Expected, Pinned, Verdict};
@@ -20,6 +22,8 @@ use crate::engine::{Explore, Shuttle};
 #[cfg(feature = "loom")]
 use crate::engine::{LoomSc, LoomWeak};
 use crate::scenario::Scenario;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// The engines, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,21 +193,35 @@ pub fn quick(kind: Kind, pinned: Option<&Pinned>) -> Limits {
 /// a report on all of them.
 pub fn check_all(kind: Kind) {
     let expected = Expected::shipped();
-    let mut wrong = Vec::new();
-    let mut ran = 0;
-    for scenario in crate::scenario::all() {
-        let pinned = expected.pinned(scenario.name, kind.name());
-        let outcome = kind.run(scenario, &quick(kind, pinned));
-        ran += 1;
-        let verdict = expected.judge(scenario.name, kind, &outcome);
-        println!("{:<34} {outcome} {verdict}", scenario.name);
-        if let Some(failure) = &outcome.failure {
-            wrong.push(format!("{}: {failure}", scenario.name));
-        } else if verdict != Verdict::AsPinned {
-            wrong.push(format!("{}: {verdict}", scenario.name));
+    let scenarios: Vec<_> = crate::scenario::all().collect();
+    assert!(!scenarios.is_empty(), "no scenario was run on {}", kind.name());
+    let next = AtomicUsize::new(0);
+    let check = || {
+        let mut wrong = Vec::new();
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(check(&expected, scenario, kind));
         }
-    }
-    assert!(ran > 0, "no scenario was run on {}", kind.name());
+        wrong
+    };
+    // One scenario for each processor at a time: a run keeps to the thread that began it.
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let jobs = thread::available_parallelism().map_or(1, usize::from).min(scenarios.len());
+        let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(check)).collect();
+        jobs.into_iter().flat_map(|job| job.join().expect("a run reports its panics")).collect()
+    });
     assert!(wrong.is_empty(), "on {}:\n{}", kind.name(), wrong.join("\n"));
-    println!("{ran} scenarios on {}: as pinned", kind.name());
+    println!("{} scenarios on {}: as pinned", scenarios.len(), kind.name());
+}
+
+/// Runs a scenario, quickly, and holds it against its pin; says what is wrong.
+fn check(expected: &Expected, scenario: &Scenario, kind: Kind) -> Option<String> {
+    let pinned = expected.pinned(scenario.name, kind.name());
+    let outcome = kind.run(scenario, &quick(kind, pinned));
+    let verdict = expected.judge(scenario.name, kind, &outcome);
+    println!("{:<34} {outcome} {verdict}", scenario.name);
+    match &outcome.failure {
+        Some(failure) => Some(format!("{}: {failure}", scenario.name)),
+        None if verdict != Verdict::AsPinned => Some(format!("{}: {verdict}", scenario.name)),
+        None => None,
+    }
 }
