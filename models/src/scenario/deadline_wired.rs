@@ -8,6 +8,7 @@ use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
 use netpoller::Reason;
 use netpoller::poller::Poller;
+use netpoller::ready::Ready;
 use netpoller::seam::{Instant, System};
 use netpoller::source::Source;
 use std::io::{Read, Write};
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub const ALL: &[Scenario] = &[
     deadline_wakes_the_sleeping_poller::SCENARIO,
     earlier_deadline_wakes_the_sleeping_poller::SCENARIO,
+    second_deadline_wakes_the_sleeping_poller::SCENARIO,
     earlier_deadline_two_sleeping_pollers::SCENARIO,
     later_deadline_and_the_sleeping_poller::SCENARIO,
     stream_deadline_in_past::SCENARIO,
@@ -85,6 +87,34 @@ scenario! {
             .finally(move || {
                 drop((last, writer));
                 over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// A deadline has come, and the poller sleeps without end again when the next one is set: until
+    /// when it slept before is no reason not to wake it.
+    family: GoingIdle;
+    rules: "NP-TIME-12 NP-TIME-7";
+    from: "Go #51654: the hint of the earliest timer is never reset (B27)";
+    fn second_deadline_wakes_the_sleeping_poller<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        reader.set_read_deadline(at(5)).expect("open");
+        let slept = poller.poll(&mut Ready::with_batch(1), Some(Duration::from_nanos(5)));
+        slept.expect("the simulated kernel polls");
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("reader", move || {
+                reader.set_read_deadline(at(9)).expect("open");
+                late(&reader);
+                drop(reader);
+                stop::<E>(&stopper, &done);
+            })
+            .finally(move || {
+                over(&poller);
+                drop(writer);
             })
     }
 }

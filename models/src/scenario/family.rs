@@ -12,6 +12,9 @@
 //! (`models/tests/families.rs`) compares: a variant that is missing without a reason fails it, and so
 //! does a reason that is not needed any more.
 //!
+//! Families that one change tends to break together are in one *group*: a mutant may claim to be
+//! caught by one group of them alone, or by one family (`only_family`, [`mutants`](crate::mutants)).
+//!
 //! Not families of their own yet: the election of the thread that polls, and a task that is readied
 //! while a worker goes idle, because nothing here elects or has workers. What is of them today is
 //! in [`Break`](Family::Break) (several threads block in `poll`) and in
@@ -24,22 +27,33 @@
 use core::fmt;
 
 macro_rules! families {
-    ($($(#[doc = $doc:literal])+ $name:ident = $title:literal,)+) => {
+    ($($group:literal: { $($(#[doc = $doc:literal])+ $name:ident = $title:literal,)+ })+) => {
         /// What races with what.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Family {
-            $($(#[doc = $doc])+ $name,)+
+            $($($(#[doc = $doc])+ $name,)+)+
         }
+
+        /// The groups of families, each with those that belong to it.
+        pub const GROUPS: &[(&str, &[Family])] = &[$(($group, &[$(Family::$name),+])),+];
 
         impl Family {
             /// All of them, in the order in which they are listed.
-            pub const ALL: &[Family] = &[$(Family::$name),+];
+            pub const ALL: &[Family] = &[$($(Family::$name),+),+];
 
             /// Its name in lists and in `scenarios.toml`.
             #[must_use]
             pub fn title(self) -> &'static str {
                 match self {
-                    $(Family::$name => $title,)+
+                    $($(Family::$name => $title,)+)+
+                }
+            }
+
+            /// The group that it belongs to.
+            #[must_use]
+            pub fn group(self) -> &'static str {
+                match self {
+                    $($(Family::$name)|+ => $group,)+
                 }
             }
         }
@@ -47,52 +61,86 @@ macro_rules! families {
 }
 
 families! {
-    /// A task parks while the edge that ends its wait arrives.
-    ParkUnpark = "park/unpark",
-    /// A task parks while its descriptor is closed.
-    ParkClose = "park/close",
-    /// A task parks while its deadline is set into the past.
-    DeadlineInPast = "park/deadline in the past",
-    /// A deadline is moved, forward or back, while its timer fires.
-    DeadlineMoved = "timer fires/deadline moved",
-    /// A timer fires while the descriptor is closed and its place is used again.
-    DeadlineReopen = "timer fires/close/reopen",
-    /// One timer serves both directions, and their deadlines part.
-    DeadlineParted = "read and write deadline part",
-    /// Readiness, a deadline and a close for one waiter.
-    AtOnce = "ready/timeout/close at once",
-    /// The next edge arrives while the readiness of the last one is consumed or reset.
-    TwoEdges = "two edges/one consumer",
-    /// Events, waiters and closes of an incarnation that is over.
-    StaleEvent = "stale event/close/open/wait",
-    /// An event that is nothing but an error, for this incarnation or the last.
-    EventError = "event error/reopen",
-    /// A wait is given up while what it waits for arrives.
-    Retract = "retract/ready",
-    /// A wait goes on with another waker.
-    Repoll = "re-poll with another waker",
-    /// One descriptor is waited for in both directions.
-    BothDirections = "reader and writer at once",
-    /// Users of a number, turns of a direction, and the close that destroys once.
-    FdLock = "fd lock: close/queued/destroy",
-    /// A connection comes while its deadline does, or its future goes.
-    Connect = "connect/deadline",
-    /// Breaks against the poller that takes one.
-    Break = "break/break/drain",
-    /// A break against a poll that may not block.
-    BreakPassing = "break/non-blocking poll",
-    /// A deadline is set while a poller goes to sleep.
-    GoingIdle = "timer added/going idle",
-    /// The first registrations of a poller.
-    FirstUse = "first use",
-    /// Descriptors come and go in one place.
-    Churn = "open/close churn in one slot",
-    /// A signal ends a wait in the kernel.
-    Signal = "EINTR in a timed wait",
-    /// A harvest has no room for all that is ready.
-    SmallBatch = "small batch/more ready",
-    /// Data and the end of the stream, in one report or in two.
-    DataAndEnd = "data and FIN, one report or two",
+    "park": {
+        /// A task parks while the edge that ends its wait arrives.
+        ParkUnpark = "park/unpark",
+        /// A task parks while its descriptor is closed.
+        ParkClose = "park/close",
+        /// An event that is nothing but an error, for this incarnation or the last.
+        EventError = "event error/reopen",
+        /// One descriptor is waited for in both directions.
+        BothDirections = "reader and writer at once",
+    }
+    "retract": {
+        /// A wait is given up while what it waits for arrives.
+        Retract = "retract/ready",
+        /// A wait goes on with another waker.
+        Repoll = "re-poll with another waker",
+    }
+    "consume": {
+        /// The next edge arrives while the readiness of the last one is consumed or reset.
+        TwoEdges = "two edges/one consumer",
+    }
+    "reopen": {
+        /// Events, waiters and closes of an incarnation that is over.
+        StaleEvent = "stale event/close/open/wait",
+        /// The first registrations of a poller.
+        FirstUse = "first use",
+        /// Descriptors come and go in one place.
+        Churn = "open/close churn in one slot",
+    }
+    "deadline": {
+        /// A task parks while its deadline is set into the past.
+        DeadlineInPast = "park/deadline in the past",
+        /// A deadline is moved, forward or back, while its timer fires.
+        DeadlineMoved = "timer fires/deadline moved",
+        /// A timer fires while the descriptor is closed and its place is used again.
+        DeadlineReopen = "timer fires/close/reopen",
+        /// One timer serves both directions, and their deadlines part.
+        DeadlineParted = "read and write deadline part",
+        /// Readiness, a deadline and a close for one waiter.
+        AtOnce = "ready/timeout/close at once",
+        /// A deadline is set while a poller goes to sleep.
+        GoingIdle = "timer added/going idle",
+    }
+    "breaks": {
+        /// Breaks against the poller that takes one.
+        Break = "break/break/drain",
+        /// A break against a poll that may not block.
+        BreakPassing = "break/non-blocking poll",
+    }
+    "fd_lock": {
+        /// Users of a number, turns of a direction, and the close that destroys once.
+        FdLock = "fd lock: close/queued/destroy",
+    }
+    "connect": {
+        /// A connection comes while its deadline does, or its future goes.
+        Connect = "connect/deadline",
+    }
+    "harvest": {
+        /// A signal ends a wait in the kernel.
+        Signal = "EINTR in a timed wait",
+        /// A harvest has no room for all that is ready.
+        SmallBatch = "small batch/more ready",
+    }
+    "traffic": {
+        /// Data and the end of the stream, in one report or in two.
+        DataAndEnd = "data and FIN, one report or two",
+    }
+}
+
+impl Family {
+    /// Whether it is called so, or its group is.
+    #[must_use]
+    pub fn is_of(self, name: &str) -> bool {
+        name == self.title() || name == self.group()
+    }
+}
+
+/// All names that [`Family::is_of`] knows: those of the groups, and those of the families.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let groups = GROUPS.iter().map(|(group, _)| *group);
+    groups.chain(Family::ALL.iter().map(|family| family.title()))
 }
 
 impl fmt::Display for Family {

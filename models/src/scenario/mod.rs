@@ -94,13 +94,32 @@ impl core::fmt::Debug for Scenario {
     }
 }
 
+/// The scenarios of each file, in the order of the table.
+const FILES: &[&[Scenario]] = &[
+    park::ALL,
+    edges::ALL,
+    retract::ALL,
+    consume::ALL,
+    reopen::ALL,
+    reopen_crowd::ALL,
+    churn::ALL,
+    deadline::ALL,
+    deadline_both::ALL,
+    at_once::ALL,
+    deadline_wired::ALL,
+    breaks::ALL,
+    fd_lock::ALL,
+    fd_crowd::ALL,
+    connect::ALL,
+    harvest::ALL,
+    traffic::ALL,
+    streams::ALL,
+    ends::ALL,
+];
+
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let bare = [park::ALL, edges::ALL, retract::ALL, consume::ALL, reopen::ALL, reopen_crowd::ALL];
-    let timed = [churn::ALL, deadline::ALL, deadline_both::ALL, at_once::ALL, deadline_wired::ALL];
-    let wired = [connect::ALL, harvest::ALL, traffic::ALL, streams::ALL, ends::ALL];
-    let locked = [breaks::ALL, fd_lock::ALL, fd_crowd::ALL];
-    bare.into_iter().chain(timed).chain(locked).chain(wired).flatten()
+    FILES.iter().flat_map(|file| *file)
 }
 
 /// The scenario of this name.
