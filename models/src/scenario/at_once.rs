@@ -1,11 +1,12 @@
 //! A deadline against readiness, against a close, against a close and a reopening, and against all
 //! of them at once.
 
-use super::bench::{Bare, Bench, Waited};
+use super::bench::{Bare, Bench, Left, Waited, left};
 use super::deadline::{at, set, waits_in_vain};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
+use netpoller::seam::Mutex as _;
 use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
@@ -112,7 +113,7 @@ scenario! {
             .thread("clock", move || clock.tick(5))
             .thread("closer", move || closer.close(token))
             .finally(move || {
-                let check = bench.poller.incarnation(token).check(Mode::Read);
+                let check = bench.verdict(token, Mode::Read);
                 let closed = check == Err(netpoller_spec::Reason::Closed);
                 assert_that(closed, || format!("NP-INFO-3: it was closed, and says {check:?}"));
                 bench.quiescent();
@@ -178,11 +179,11 @@ scenario! {
 
 /// A descriptor that takes the place of `old` with a later deadline, and what looks at it at the
 /// end: the old timer must not have let it expire.
-struct Successor<E: Engine>(Arc<Mutex<Option<Source<Bare<E>>>>>);
+struct Successor<E: Engine>(Left<E, Option<Source<Bare<E>>>>);
 
 impl<E: Engine> Successor<E> {
     fn new() -> (Self, Self) {
-        let place = Arc::new(Mutex::new(None));
+        let place = left::<E, _>(None);
         (Successor(Arc::clone(&place)), Successor(place))
     }
 
@@ -191,12 +192,12 @@ impl<E: Engine> Successor<E> {
         drop(old);
         let next = bench.open();
         set(bench, &next, Mode::Read, at(deadline));
-        *self.0.lock().expect("no holder panics") = Some(next);
+        *self.0.lock() = Some(next);
     }
 
     fn is_in_order(self, bench: &Bench<E>) {
-        let next = self.0.lock().expect("no holder panics").take().expect("it was opened");
-        let check = bench.poller.incarnation(next.token()).check(Mode::Read);
+        let next = self.0.lock().take().expect("it was opened");
+        let check = bench.verdict(next.token(), Mode::Read);
         assert_that(check.is_ok(), || format!("NP-TIME-5: the new incarnation is {check:?}"));
         bench.quiescent();
         drop(next);

@@ -3,19 +3,19 @@
 //! The first segment of the slab has one entry, as everywhere in the scenarios: the second
 //! descriptor needs the second segment, and whoever closes makes room for whoever opens next.
 
-use super::bench::{Bench, Tally, Waited};
+use super::bench::{Bench, Tally, Waited, left};
 use super::traffic::{Wired, over, wired};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
 use netpoller::desc::Wait;
 use netpoller::ready::Ready;
-use netpoller::seam::{Kernel, System};
+use netpoller::seam::{Kernel, Mutex as _, System};
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The scenarios of this file.
@@ -34,7 +34,7 @@ pub const ALL: &[Scenario] = &[
 /// that an edge of their own reaches them.
 fn first_use<E: Engine>(names: &[&'static str]) -> Plan {
     let bench = Bench::<E>::new();
-    let sources = Arc::new(Mutex::new(Vec::new()));
+    let sources = left::<E, Vec<_>>(Vec::new());
     let mut plan = Plan::new();
     for &name in names {
         let (owner, place) = (bench.clone(), Arc::clone(&sources));
@@ -43,11 +43,11 @@ fn first_use<E: Engine>(names: &[&'static str]) -> Plan {
             owner.edge(source.token(), Bits::IN);
             let waited = owner.wait(source.token(), Mode::Read);
             assert_that(waited == Waited::Ready, || format!("its own edge was lost: {waited:?}"));
-            place.lock().expect("no holder panics").push(source);
+            place.lock().push(source);
         });
     }
     plan.finally(move || {
-        let sources = core::mem::take(&mut *sources.lock().expect("no holder panics"));
+        let sources = core::mem::take(&mut *sources.lock());
         let places: BTreeSet<u64> = sources.iter().map(|source| source.token().bits()).collect();
         assert_that(places.len() == sources.len(), || format!("one place twice: {sources:?}"));
         bench.quiescent();
@@ -185,8 +185,8 @@ scenario! {
 }
 
 scenario! {
-    /// Two tasks open and close in the kernel, which gives the numbers out again at once: whoever gets
-    /// a number registers it anew, and the end of one registration is not that of another.
+    /// Two tasks open and close in the kernel, one of them twice, and the numbers are given out again at
+    /// once: whoever gets one registers it anew, and the end of one registration is not that of another.
     family: Churn;
     rules: "NP-FD-9 NP-FD-10 NP-GEN-5";
     from: "Go #7970 (B22), with nobody but owners";
@@ -195,10 +195,10 @@ scenario! {
         let (end, other) =
             poller.system().kernel().pipe().expect("a fresh kernel has room for a pipe");
         let [end, other] = [end, other].map(Arc::new);
-        let owner = |end: &Arc<_>| {
+        let owner = |end: &Arc<_>, times: usize| {
             let (poller, end) = (poller.clone(), Arc::clone(end));
             move || {
-                for _ in 0..2 {
+                for _ in 0..times {
                     let number = poller.system().kernel().dup(&end).expect("there is a number");
                     let source = poller.register(number).expect("there is room for another one");
                     let check = source.incarnation().check(Mode::Read);
@@ -206,7 +206,7 @@ scenario! {
                 }
             }
         };
-        let (first, second) = (owner(&end), owner(&other));
+        let (first, second) = (owner(&end, 2), owner(&other, 1));
         Plan::new().thread("owner-1", first).thread("owner-2", second).finally(move || {
             let left = poller.queue().peek_registered();
             assert_that(left.is_empty(), || format!("registrations were left behind: {left:?}"));

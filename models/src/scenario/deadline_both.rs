@@ -83,7 +83,7 @@ scenario! {
             })
             .thread("clock", move || [5, 8].into_iter().for_each(|instant| clock.tick(instant)))
             .finally(move || {
-                let check = bench.poller.incarnation(source.token()).check(Mode::Read);
+                let check = bench.verdict(source.token(), Mode::Read);
                 assert_that(check.is_err(), || "the reader's deadline was forgotten".into());
                 bench.quiescent();
                 drop(source);
@@ -111,7 +111,7 @@ scenario! {
             })
             .thread("setter", move || set(&setter, &two, Mode::Write, at(8)))
             .finally(move || {
-                let check = bench.poller.incarnation(three.token()).check(Mode::Read);
+                let check = bench.verdict(three.token(), Mode::Read);
                 assert_that(check.is_err(), || "the reader's deadline was forgotten".into());
                 bench.quiescent();
                 drop((source, three));

@@ -123,7 +123,7 @@ families! {
         /// A harvest has no room for all that is ready.
         SmallBatch = "small batch/more ready",
     }
-    "traffic": {
+    "ends": {
         /// Data and the end of the stream, in one report or in two.
         DataAndEnd = "data and FIN, one report or two",
     }

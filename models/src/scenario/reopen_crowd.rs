@@ -1,15 +1,16 @@
 //! An incarnation that is over against the one that uses its place now, with more threads and fewer
 //! steps than in [`reopen`](super::reopen): the successor is looked at when all threads have ended.
 
-use super::bench::{Bare, Bench, Waited};
+use super::bench::{Bare, Bench, Left, Waited, left};
 use super::reopen::fresh_and_working;
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
+use netpoller::seam::Mutex as _;
 use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The scenarios of this file.
 pub const ALL: &[Scenario] = &[
@@ -20,19 +21,20 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// Where the owner leaves the descriptor that has taken the place of the old one.
-type Next<E> = Arc<Mutex<Option<Source<Bare<E>>>>>;
+type Next<E> = Left<E, Option<Source<Bare<E>>>>;
 
 /// Closes `old` and opens another descriptor in its place.
 fn reopen<E: Engine>(old: Source<Bare<E>>, bench: &Bench<E>, next: &Next<E>) {
     drop(old);
-    *next.lock().expect("no holder panics") = Some(bench.open());
+    let opened = bench.open();
+    *next.lock() = Some(opened);
 }
 
 /// No event of the old incarnation has reached the new one, which is in order.
 fn untouched<E: Engine>(bench: &Bench<E>, next: &Next<E>) {
-    let next = next.lock().expect("no holder panics").take().expect("it was opened");
+    let next = next.lock().take().expect("it was opened");
     for mode in Mode::BOTH {
-        let check = bench.poller.incarnation(next.token()).check(mode);
+        let check = bench.verdict(next.token(), mode);
         assert_that(check.is_ok(), || format!("NP-GEN-5: {mode:?} of the new one is {check:?}"));
         let pending = bench.pending(0, mode);
         assert_that(!pending, || format!("NP-GEN-1: {mode:?} of the new one was told of an edge"));
@@ -74,7 +76,7 @@ scenario! {
         let source = bench.open();
         let token = source.token();
         let [owner, poller, closer, reader] = [(); 4].map(|()| bench.clone());
-        let next = Next::<E>::default();
+        let next: Next<E> = left::<E, _>(None);
         let place = Arc::clone(&next);
         Plan::new()
             .thread("owner", move || reopen(source, &owner, &place))
@@ -99,7 +101,7 @@ scenario! {
         let source = bench.open();
         let token = source.token();
         let (owner, poller, reader) = (bench.clone(), bench.clone(), bench.clone());
-        let next = Next::<E>::default();
+        let next: Next<E> = left::<E, _>(None);
         let place = Arc::clone(&next);
         Plan::new()
             .thread("owner", move || reopen(source, &owner, &place))
@@ -124,7 +126,7 @@ scenario! {
         let source = bench.open();
         let token = source.token();
         let [owner, first, second, reader] = [(); 4].map(|()| bench.clone());
-        let next = Next::<E>::default();
+        let next: Next<E> = left::<E, _>(None);
         let place = Arc::clone(&next);
         Plan::new()
             .thread("owner", move || reopen(source, &owner, &place))
