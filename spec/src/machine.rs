@@ -284,13 +284,7 @@ impl<W: Copy> Machine<W> {
     }
 
     /// The last part of a turn, after the check: takes the readiness there is, or parks.
-    pub fn announce(
-        &mut self,
-        actor: Generation,
-        mode: Mode,
-        held: &mut Held,
-        who: W,
-    ) -> Waited {
+    pub fn announce(&mut self, actor: Generation, mode: Mode, held: &mut Held, who: W) -> Waited {
         let side = self.side(mode);
         if actor != side.generation {
             return Waited::Failed(Reason::Closed);

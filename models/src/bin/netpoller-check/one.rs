@@ -31,7 +31,7 @@ pub(crate) struct Reach {
     /// Where the engines that sample start.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Let one oracle judge alone: refinement, quiescence, assertion or deadlock.
+    /// Let one oracle judge alone: refinement, quiescence, history, leak, assertion or deadlock.
     #[arg(long, value_name = "ORACLE")]
     pub(crate) only_oracle: Option<String>,
 }

@@ -5,6 +5,7 @@ use crate::{Error, selected};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
+use netpoller_models::oracle;
 use netpoller_models::suite::{Expected, Kind};
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
@@ -31,13 +32,6 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     reach: Reach,
 }
-
-/// Rows of the transition tables that no correct program takes: the poller panics there.
-const UNREACHABLE: &[(&str, &str)] = &[
-    ("stale-free-nil", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-ready", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-parked", "freeing twice panics (NP-GEN-5)"),
-];
 
 pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     let scenarios = selected(&arguments.patterns)?;
@@ -214,7 +208,7 @@ fn verdict(reports: &[Report], whole: bool, pinning: bool) -> bool {
     println!("transitions of the spec: {} of {} taken", taken.len() - never.len(), taken.len());
     // A selection of scenarios need not take them all.
     for name in never.into_iter().filter(|_| whole) {
-        match UNREACHABLE.iter().find(|(row, _)| *row == name) {
+        match oracle::UNREACHABLE.iter().find(|(row, _)| *row == name) {
             Some((_, why)) => println!("  never {name}: {why}"),
             None => {
                 println!("  never {name}: a scenario is missing");

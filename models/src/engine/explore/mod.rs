@@ -21,7 +21,7 @@ mod state;
 
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Search,
-    quiet, record,
+    census, quiet, record,
 };
 use netpoller::seam::{Ordering, Primitives};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
@@ -86,6 +86,7 @@ impl Engine for Explore {
         let mut run = run.expect("the run that was installed above");
         run.end();
         primitives::forget_parkers();
+        census::end();
         let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         if result.is_err() && seen.failure.is_none() {
             let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
@@ -131,6 +132,10 @@ impl Engine for Explore {
     fn absorb(key: &'static str, digest: u64) {
         state::with(|run| run.oracle(key, digest));
     }
+
+    fn performed(thread: usize) -> Option<u64> {
+        state::with(|run| run.performed(thread)).flatten()
+    }
 }
 
 /// What the executions have shown.
@@ -167,6 +172,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
     primitives::forget_parkers();
+    census::begin();
     state::with(state::Run::begin);
     let plan = match panic::catch_unwind(AssertUnwindSafe(build)) {
         Ok(plan) => plan,
@@ -205,9 +211,12 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
         return;
     }
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(finally) = finally
-        && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()
-    {
+    let at_the_end = || {
+        finally.into_iter().for_each(|finally| finally());
+        primitives::forget_parkers();
+        census::settle();
+    };
+    if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed();
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,7 +18,7 @@ mod tree;
 use crate::Error;
 use child::{Ended, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
-use netpoller_models::mutants::{self, Catch, How, Mutant, TestName};
+use netpoller_models::mutants::{self, Catch, How, Judge, Mutant, TestName};
 use netpoller_models::oracle::Which;
 use netpoller_models::suite::Kind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,8 +75,14 @@ impl std::fmt::Display for Task {
 
 impl From<&Catch> for Task {
     fn from(catch: &Catch) -> Task {
-        let Catch { scenario, engine, .. } = catch.clone();
-        Task::Scenario { scenario, engine, only: None }
+        let Catch { scenario, engine, how, oracle } = catch.clone();
+        // The one that is named judges alone: another one may object earlier.
+        let name = match (how, oracle) {
+            (How::Deadlock, _) | (_, Some(Judge::Deadlock | Judge::Invariant)) => "deadlock",
+            (_, oracle) => oracle.map_or("", Judge::name),
+        };
+        let only = Which::ALL.iter().map(|which| which.name()).find(|which| *which == name);
+        Task::Scenario { scenario, engine, only }
     }
 }
 
