@@ -5,7 +5,8 @@
 //! the poller, its calls block the thread, and nothing can interrupt them, a close and a deadline
 //! included. Go decides in the same way (`os.newFile`).
 
-use crate::poller::{Poller, RegisterError};
+use crate::poller::Poller;
+use crate::register::RegisterError;
 use crate::seam::{Kernel, System};
 use crate::source::{Fd, Source};
 use std::io;

@@ -36,7 +36,7 @@
 
 use crate::error::WaitError;
 use crate::observe::{Call, Place, Returned, Step};
-use crate::seam::{Atomic, Mutex, Ordering, System};
+use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
 use netpoller_spec::events::Report;
@@ -152,12 +152,7 @@ pub struct Peek {
 /// A ledger is three numbers, for an explorer.
 fn digest(ledger: &Ledger) -> Option<u64> {
     let [read, write] = ledger.deadlines;
-    // FNV-1a over words; the order matters and is kept.
-    Some(
-        [read, write, ledger.armed]
-            .into_iter()
-            .fold(0xcbf2_9ce4_8422_2325, |hash, n| (hash ^ n).wrapping_mul(0x0100_0000_01b3)),
-    )
+    Some(condensed([read, write, ledger.armed]))
 }
 
 /// A descriptor seen by somebody who acts for one incarnation of it.

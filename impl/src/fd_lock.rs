@@ -37,7 +37,7 @@
 //!
 //! Out of scope: what is destroyed and how (`source`), waiting for readiness (`slot`).
 
-use crate::seam::{Atomic, Mutex, Ordering, System};
+use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
 use core::task::{Poll, Waker};
 use netpoller_spec::Mode;
 use netpoller_spec::fd::{self, Closing, Entered, HandedOn, Left, Move, Unlocked, Word};
@@ -105,15 +105,12 @@ impl Queues {
         if closer.is_some() || error.is_some() {
             return None;
         }
-        let mut digest = 1;
-        for queue in [read, write] {
-            if !queue.waiting.is_empty() {
-                return None;
-            }
-            let handed = queue.handed.map_or(0, |Ticket(number)| u64::from(number) + 1);
-            digest = (digest << 16) ^ (u64::from(queue.next) << 8) ^ handed;
+        if !read.waiting.is_empty() || !write.waiting.is_empty() {
+            return None;
         }
-        Some(digest)
+        let handed = |queue: &Queue| queue.handed.map_or(0, |Ticket(number)| u64::from(number) + 1);
+        let numbers = [read, write].map(|queue| [u64::from(queue.next), handed(queue)]);
+        Some(condensed(numbers.into_iter().flatten()))
     }
 }
 

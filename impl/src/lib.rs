@@ -78,6 +78,8 @@ pub mod poller;
 #[doc(hidden)]
 pub mod ready;
 #[doc(hidden)]
+pub mod register;
+#[doc(hidden)]
 pub mod seam;
 mod slab;
 mod slot;
@@ -110,8 +112,8 @@ pub type UnixStream = net::UnixStream<Os>;
 pub type UnixListener = net::UnixListener<Os>;
 /// The number of a [`Source`], lent. See [`source::FdGuard`] for its methods.
 pub type FdGuard<'a> = source::FdGuard<'a, Os>;
-/// Why a descriptor could not be registered. See [`poller::RegisterError`] for its methods.
-pub type RegisterError = poller::RegisterError<Os>;
+/// Why a descriptor could not be registered. See [`register::RegisterError`] for its methods.
+pub type RegisterError = register::RegisterError<Os>;
 
 // A slab entry with its pollDesc: two cache lines.
 const _: () = assert!(core::mem::size_of::<desc::Desc<Os>>() <= 128);

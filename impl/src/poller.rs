@@ -27,16 +27,14 @@
 //! flag is cleared (NP-BREAK-2): the other way round, a breaker in between posts a token that
 //! the drain takes along, and the flag stays set over an empty queue: every later break is lost.
 //!
-//! Out of scope: which thread polls (that is the user's), what a deadline does (`deadline`).
+//! Out of scope: which thread polls (that is the user's), what a deadline does (`deadline`), how a
+//! descriptor gets its entry (`register`).
 
-use crate::desc::{Desc, Incarnation, Peek, Wakers, wake};
+use crate::desc::{Desc, Incarnation, Peek, wake};
 use crate::observe::{Place, Step};
 use crate::ready::Ready;
-use crate::seam::{
-    Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, RegisterFault, SetChange, System, Timeout,
-};
+use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout};
 use crate::slab::Slab;
-use crate::source::Source;
 use crate::timers::Timers;
 use core::task::Waker;
 use core::time::Duration;
@@ -49,7 +47,7 @@ use std::io;
 /// The descriptors and the event queue they are registered with.
 ///
 /// A clone is another handle to the same poller. The poller lives until the last handle and the
-/// last [`Source`] are gone. Any number of threads may poll, register and wake at once.
+/// last [`Source`](crate::source::Source) are gone. Any number of threads may poll, register and wake at once.
 pub struct Poller<S: System> {
     pub(crate) shared: Arc<Shared<S>>,
 }
@@ -94,40 +92,6 @@ impl<S: System> Poller<S> {
             system,
         };
         Ok(Poller { shared: Arc::new(shared) })
-    }
-
-    /// Registers a descriptor, for both directions, until the [`Source`] is dropped.
-    ///
-    /// What is true of the descriptor already is reported by the next poll (NP-EDGE-1). The
-    /// descriptor should be non-blocking: on a blocking one a read that finds nothing blocks the
-    /// thread.
-    ///
-    /// # Errors
-    ///
-    /// The error gives the descriptor back. Its kind is `Unsupported` for a descriptor that has
-    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)), and that of
-    /// the errno otherwise.
-    pub fn register(&self, fd: <S::Kernel as Kernel>::Fd) -> Result<Source<S>, RegisterError<S>> {
-        let index = match self.shared.slab.allocate() {
-            Ok(index) => index,
-            Err(error) => return Err(RegisterError { error, fd }),
-        };
-        let desc = self.desc(index);
-        let generation = desc.generation();
-        let token = Token::entry(index, generation);
-        let Shared { system, queue, .. } = &*self.shared;
-        match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
-            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Some(Place { index, generation }))),
-            Ok(Err(error)) => {
-                let undone = system.kernel().remove(queue, &fd);
-                wake(self.retire_or_release(index, desc, generation));
-                Err(RegisterError { error: undone.err().unwrap_or(error), fd })
-            }
-            Err(fault) => {
-                wake(self.retire_or_release(index, desc, generation));
-                Err(RegisterError { error: explain(fault, &fd), fd })
-            }
-        }
     }
 
     /// Waits until something is ready, the timeout is over or a break arrives; applies what the
@@ -363,37 +327,12 @@ impl<S: System> Poller<S> {
         self.shared.slab.get(index).expect("an index that was handed out has an entry")
     }
 
-    /// Gives an index back, in its next generation, or retires it (NP-GEN-3). The wakers are the
-    /// caller's to wake.
-    #[must_use = "the wakers have to be woken"]
-    pub(crate) fn retire_or_release(
-        &self,
-        index: u32,
-        desc: &Desc<S>,
-        generation: Generation,
-    ) -> Wakers {
-        let Some(next) = generation.next() else { return [None, None] };
-        let place = Place { index, generation };
-        let incarnation = Incarnation { system: &self.shared.system, desc, place };
-        let wakers = incarnation.free(next);
-        self.shared.slab.release(index);
-        wakers
-    }
-
     /// Ends every wait on every descriptor, now and to come, as [`Source::close`] does for one.
     pub(crate) fn close_all(&self) {
         for (index, desc) in self.shared.slab.entries() {
             let place = Place { index, generation: desc.generation() };
             let incarnation = Incarnation { system: &self.shared.system, desc, place };
             incarnation.close().into_iter().for_each(wake);
-        }
-    }
-
-    /// Makes a change of the set known to a thread that blocks on the old one.
-    pub(crate) fn take_note(&self, change: SetChange) -> io::Result<()> {
-        match change {
-            SetChange::InForce => Ok(()),
-            SetChange::NeedsBreak => self.wake(),
         }
     }
 
@@ -500,63 +439,9 @@ struct Harvest<'a> {
 }
 
 /// The same error, saying what was being done.
-fn named(error: io::Error, doing: &str) -> io::Error {
+pub(crate) fn named(error: io::Error, doing: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{doing}: {error}"))
 }
-
-fn explain(fault: RegisterFault, fd: &impl core::fmt::Debug) -> io::Error {
-    match fault {
-        RegisterFault::NotPollable(error) => io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("{fd:?} has no readiness to wait for, as a regular file has none: {error}"),
-        ),
-        RegisterFault::Failed(error) => named(error, &format!("registering {fd:?}")),
-    }
-}
-
-/// A descriptor that could not be registered, and why. Gives the descriptor back.
-pub struct RegisterError<S: System> {
-    error: io::Error,
-    fd: <S::Kernel as Kernel>::Fd,
-}
-
-impl<S: System> RegisterError<S> {
-    pub(crate) fn new(error: io::Error, fd: <S::Kernel as Kernel>::Fd) -> Self {
-        RegisterError { error, fd }
-    }
-
-    /// Why.
-    #[must_use]
-    pub fn error(&self) -> &io::Error {
-        &self.error
-    }
-
-    /// The error and the descriptor.
-    #[must_use]
-    pub fn into_parts(self) -> (io::Error, <S::Kernel as Kernel>::Fd) {
-        (self.error, self.fd)
-    }
-}
-
-impl<S: System> From<RegisterError<S>> for io::Error {
-    fn from(failed: RegisterError<S>) -> io::Error {
-        failed.error
-    }
-}
-
-impl<S: System> core::fmt::Debug for RegisterError<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RegisterError").field("error", &self.error).field("fd", &self.fd).finish()
-    }
-}
-
-impl<S: System> core::fmt::Display for RegisterError<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}", self.error)
-    }
-}
-
-impl<S: System> std::error::Error for RegisterError<S> {}
 
 impl<S: System> Clone for Poller<S> {
     fn clone(&self) -> Self {

@@ -12,7 +12,7 @@
 //! entry's generation exact.
 
 use crate::desc::Desc;
-use crate::seam::{Mutex, OnceLock, System};
+use crate::seam::{Mutex, OnceLock, System, condensed};
 use netpoller_spec::token::{Generation, Token};
 use std::io;
 
@@ -43,10 +43,7 @@ impl Free {
     /// All there is to know, for an explorer: small numbers, in order.
     fn digest(&self) -> Option<u64> {
         let numbers = [self.unused, self.capacity].into_iter().chain(self.stack.iter().copied());
-        // FNV-1a over words; the order matters and is kept.
-        Some(numbers.fold(0xcbf2_9ce4_8422_2325, |hash, n| {
-            (hash ^ u64::from(n)).wrapping_mul(0x0100_0000_01b3)
-        }))
+        Some(condensed(numbers.map(u64::from)))
     }
 }
 

@@ -26,7 +26,7 @@
 //! Locks are taken in the order control (`desc`), then this one. Out of scope: the deadlines
 //! themselves (`desc`), the break and the clock (`poller`).
 
-use crate::seam::{Instant, Mutex, System};
+use crate::seam::{Instant, Mutex, System, condensed};
 use core::cmp::Reverse;
 use netpoller_spec::time::{NEVER, NONE, sleep_until};
 use std::collections::BinaryHeap;
@@ -64,13 +64,7 @@ impl Queue {
         entries.sort_unstable_by_key(|entry| (entry.index, entry.number));
         let entries = entries.into_iter().flat_map(|entry| [u64::from(entry.index), entry.when]);
         let numbers = [self.superseded as u64, u64::from(self.sleepers), self.until];
-        // FNV-1a over words; the order matters and is kept.
-        Some(
-            numbers
-                .into_iter()
-                .chain(entries)
-                .fold(0xcbf2_9ce4_8422_2325, |hash, n| (hash ^ n).wrapping_mul(0x0100_0000_01b3)),
-        )
+        Some(condensed(numbers.into_iter().chain(entries)))
     }
 
     fn first(&self) -> u64 {

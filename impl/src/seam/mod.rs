@@ -85,7 +85,8 @@ pub trait System: Primitives + Clone {
 
 /// An atomic word.
 pub trait Atomic<V>: Debug + Send + Sync {
-    /// A word that holds `value`.
+    /// A word that holds `value`. Whoever names words in a report names them after where they are made.
+    #[track_caller]
     fn new(value: V) -> Self;
     /// Reads it.
     fn load(&self, order: Ordering) -> V;
@@ -128,6 +129,7 @@ pub trait Mutex<T>: Debug + Send + Sync {
     /// `digest` condenses the contents for an explorer that recognises states it has seen:
     /// equal digests promise equal futures. `None` says that the contents at hand cannot be
     /// condensed, and the explorer falls back on who wrote them. Production ignores it.
+    #[track_caller]
     fn new(value: T, digest: fn(&T) -> Option<u64>) -> Self;
 
     /// Takes the lock.
@@ -136,6 +138,14 @@ pub trait Mutex<T>: Debug + Send + Sync {
     /// Looks at the contents without a step that an explorer could interleave; for diagnostics
     /// and oracles.
     fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R;
+}
+
+/// Condenses numbers to one, for the digest of a [`Mutex`]: FNV-1a over words. Their order counts.
+#[must_use]
+pub fn condensed(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers
+        .into_iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, number| (hash ^ number).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What a thread sleeps on: one token. Waking makes the token available, parking waits for it

@@ -26,6 +26,7 @@
 //! wants the lock, and then it cannot be performed before it.
 
 use super::graph::{Graph, Tree};
+use super::guide::Guide;
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
@@ -42,6 +43,10 @@ mod domain {
     pub(super) const CHOICE: u64 = 7;
     pub(super) const CONTENT: u64 = 8;
 }
+
+/// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
+/// it, to have ended after a store would look like being about to store.
+const ENDED: u64 = u64::MAX;
 
 /// When a declared operation can be performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,8 @@ struct Thread {
 enum Searcher {
     States(Graph),
     Schedules(Tree),
+    /// No search: one execution, as a list of steps says.
+    Steps(Guide),
 }
 
 /// What an operation of a thread has to do to be performed.
@@ -188,6 +195,19 @@ impl Run {
         }
     }
 
+    /// Has the one execution of this run follow a list of steps.
+    pub(super) fn follow(&mut self, guide: Guide) {
+        self.searcher = Searcher::Steps(guide);
+    }
+
+    /// What became of that.
+    pub(super) fn followed(self) -> Option<Guide> {
+        match self.searcher {
+            Searcher::Steps(guide) => Some(guide),
+            _ => None,
+        }
+    }
+
     /// Begins an execution: the plan is about to be built.
     pub(super) fn begin(&mut self) {
         self.phase = Phase::Setup;
@@ -256,7 +276,7 @@ impl Run {
     pub(super) fn ended(&mut self, me: usize) -> bool {
         let thread = &mut self.threads[me];
         thread.status = Status::Ended;
-        let declared = term(domain::THREAD, me as u64, thread.history);
+        let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
@@ -293,13 +313,17 @@ impl Run {
                 self.fail(FailureKind::Deadlock, message);
                 return None;
             }
-            [only] => {
+            [only] if !matches!(self.searcher, Searcher::Steps(_)) => {
                 self.count_step();
                 return self.still_running().then_some(only);
             }
             _ => {}
         }
         self.count_step();
+        if let Searcher::Steps(guide) = &mut self.searcher {
+            let next = guide.decide(&self.offers);
+            return self.still_running().then_some(next);
+        }
         let way = self.ask(self.objects ^ self.declared, self.offers.len());
         self.still_running().then(|| self.offers[way])
     }
@@ -329,6 +353,7 @@ impl Run {
         let way = match &mut self.searcher {
             Searcher::States(graph) => graph.decide(fingerprint, ways),
             Searcher::Schedules(tree) => Some(tree.decide(ways)),
+            Searcher::Steps(_) => unreachable!("whoever follows a list is asked elsewhere"),
         };
         // Nothing can be learned any more: to the end by a fair way, so that loops are left.
         way.unwrap_or(self.steps % ways)
@@ -398,6 +423,9 @@ impl Run {
     pub(super) fn choose(&mut self, me: usize, ways: usize) -> usize {
         if ways <= 1 || !matches!(self.phase, Phase::Setup | Phase::Running) {
             return 0;
+        }
+        if let Searcher::Steps(guide) = &mut self.searcher {
+            return guide.choose(me, ways);
         }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
@@ -511,6 +539,7 @@ impl Run {
         match &mut self.searcher {
             Searcher::States(graph) => self.cut += u64::from(graph.end()),
             Searcher::Schedules(tree) => tree.end(),
+            Searcher::Steps(_) => {}
         }
     }
 
@@ -519,6 +548,7 @@ impl Run {
         match &mut self.searcher {
             Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
             Searcher::Schedules(tree) => tree.exhausted(),
+            Searcher::Steps(_) => self.executions > 0,
         }
     }
 
@@ -526,7 +556,7 @@ impl Run {
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
             Searcher::States(graph) => graph.states(),
-            Searcher::Schedules(_) => 0,
+            Searcher::Schedules(_) | Searcher::Steps(_) => 0,
         }
     }
 
