@@ -6,7 +6,6 @@ use crate::table::Table;
 use crate::verdict::{Demand, Run, Verdict, disagreements, every_run};
 use crate::{Error, junit, process, selected, table};
 use indicatif::{ProgressBar, ProgressStyle};
-use netpoller_models::oracle;
 use netpoller_models::suite::{Expected, Kind};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
