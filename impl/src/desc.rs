@@ -264,15 +264,10 @@ impl<S: System> Incarnation<'_, S> {
 
     /// Ends a wait that is given up. Readiness that arrived meanwhile stays (NP-SLOT-7).
     pub fn retract(&self, mode: Mode, wait: &mut Wait) {
-        let Some(ticket) = wait.ticket else { return };
-        self.system.called(&Call::Retract { place: self.place, mode, ticket });
-        self.give_up(mode, wait);
-        self.returned(Returned::Done);
-    }
-
-    fn give_up(&self, mode: Mode, wait: &mut Wait) {
         if let Some(ticket) = wait.ticket.take() {
+            self.system.called(&Call::Retract { place: self.place, mode, ticket });
             self.desc.slot(mode).retract(&self.at(mode), ticket);
+            self.returned(Returned::Done);
         }
     }
 

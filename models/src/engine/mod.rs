@@ -21,9 +21,9 @@
 //! they run. Nothing else may decide what a thread does: no address, no clock of the machine, no
 //! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
 
+mod cause;
 #[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
 mod census;
-mod cause;
 mod digest;
 #[cfg(feature = "shuttle")]
 mod explore;

@@ -26,6 +26,10 @@
 //! | set a deadline, fire | enter; flag per direction; cancel per direction | as for a close; the first to the last exclude those of the others on the entry, and the beginning of a free |
 //! | free | info word; slot per direction | a task that has checked before may park in the old slot |
 //!
+//! A wait that parks where it may not lets its task sleep for ever, as a rule, and of a deadlock the
+//! engine tells who waits for what and which rule broke. So that one fault is kept until the task goes
+//! on or all are at rest, unless nobody asks for deadlocks.
+//!
 //! Whom a call takes out of a slot to be woken is a part of what it returns. *Not* judged: when an
 //! entry of the queue of timers counts (a timer that is superseded does nothing, and the machine
 //! knows no timers; `oracle::quiescent` and deadlocks judge that), whom a reset evicts, and which
@@ -92,6 +96,8 @@ struct Histories {
     open: Vec<Open>,
     /// Threads of the operating system, in the order in which they came.
     threads: Vec<ThreadId>,
+    /// A thread whose wait has parked where it may not, and what is wrong with that.
+    sleeper: Option<(usize, String)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +109,7 @@ struct Open {
     announced: Option<u64>,
 }
 
-/// How many calls on one entry a thread may be in at once: the waker of a wait may come back.
+/// How many calls a thread may be in at once: a waker that is called within one may make another.
 const NESTED: usize = 16;
 
 impl Histories {
@@ -163,12 +169,23 @@ impl Histories {
         let Open { call, .. } = self.open.remove(place);
         let Some(before) = self.entries.get(&index).cloned() else { return Ok(()) };
         let after = before.returns(id, returned);
-        if after.is_empty() {
-            let possible = before.possible(id).join(" or ");
-            return Err(format!("{call:?} returned {returned:?}, and may return: {possible}"));
+        self.entries.insert(index, Arc::clone(&after));
+        if before.is_empty() || !after.is_empty() {
+            return Ok(()); // there is nothing new to object to
         }
-        self.entries.insert(index, after);
-        Ok(())
+        let possible = before.possible(id).join(" or ");
+        let fault = format!("{call:?} returned {returned:?}, and may return: {possible}");
+        if matches!(returned, Returned::Parked(_)) && judges(Which::Deadlock) {
+            self.sleeper = Some((thread, fault));
+            return Ok(());
+        }
+        Err(fault)
+    }
+
+    /// What is wrong with the wait of the calling thread, now that it goes on.
+    fn woken<E: Engine>(&mut self) -> Result<(), String> {
+        let thread = self.thread::<E>();
+        self.sleeper.take_if(|(sleeper, _)| *sleeper == thread).map_or(Ok(()), |(_, f)| Err(f))
     }
 
     fn digest(&self) -> u64 {
@@ -204,13 +221,21 @@ impl History {
     }
 
     /// The calling thread begins a call, or is about to.
+    ///
+    /// # Panics
+    ///
+    /// When no order of the calls explains that its last wait parked.
     pub fn called<E: Engine>(&self, call: &Call) {
-        if Self::judged::<E>() {
-            let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if histories.called::<E>(*call) {
-                E::absorb("history", histories.digest());
-            }
+        if !Self::judged::<E>() {
+            return;
         }
+        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = histories.woken::<E>();
+        if histories.called::<E>(*call) {
+            E::absorb("history", histories.digest());
+        }
+        drop(histories);
+        explained(verdict);
     }
 
     /// The newest call of the calling thread on this entry returns this.
@@ -223,12 +248,11 @@ impl History {
             return;
         }
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fault = histories.returned::<E>(index, *returned);
+        let verdict =
+            histories.woken::<E>().and_then(|()| histories.returned::<E>(index, *returned));
         E::absorb("history", histories.digest());
         drop(histories);
-        if let Err(fault) = fault {
-            panic!("{}no order of the calls explains this: {fault}", Which::History.mark());
-        }
+        explained(verdict);
     }
 
     /// No thread uses the poller any more, and this is what the entry holds.
@@ -240,9 +264,12 @@ impl History {
         if !Self::judged::<E>() {
             return;
         }
-        let histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(set) = histories.entries.get(&index).cloned() else { return };
+        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sleeper = histories.sleeper.take();
+        let set = histories.entries.get(&index).cloned();
         drop(histories);
+        explained(sleeper.map_or(Ok(()), |(_, fault)| Err(fault)));
+        let Some(set) = set else { return };
         if !set.may_be(|entry| is_as_found(entry, found)) {
             let states = set.states().join("\n or ");
             let mark = Which::History.mark();
@@ -250,6 +277,12 @@ impl History {
                 "{mark}no order of the calls leaves {found:?} in entry {index}, but\n    {states}"
             );
         }
+    }
+}
+
+fn explained(verdict: Result<(), String>) {
+    if let Err(fault) = verdict {
+        panic!("{}no order of the calls explains this: {fault}", Which::History.mark());
     }
 }
 

@@ -1,13 +1,16 @@
 //! The checker against histories written by hand, and against one that tries all orders.
 
+use super::History;
 use super::configurations::Set;
 use super::parts::{Entry, Id, Pending};
+use crate::engine::Threads;
 use netpoller::observe::{Call, Place, Returned};
 use netpoller_spec::slot::Ticket;
 use netpoller_spec::token::Generation;
 use netpoller_spec::{Mode, Reason};
 use quickcheck::QuickCheck;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -76,6 +79,31 @@ fn a_wait_that_parks_beside_a_close_that_woke_nobody_is_rejected() {
     };
     assert!(!accepts(&history([false, false])));
     assert!(accepts(&history([true, false])));
+}
+
+/// The same, told as the poller tells it.
+#[test]
+fn a_wait_that_parked_where_it_may_not_is_found_when_its_task_goes_on() {
+    let told = |woken| {
+        let history = History::default();
+        history.called::<Threads>(&WAIT);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                history.called::<Threads>(&CLOSE);
+                history.returned::<Threads>(0, &Returned::Woken(woken));
+            });
+        });
+        // What follows may be a deadlock, of which there is more to tell.
+        history.returned::<Threads>(0, &Returned::Parked(Ticket::new(1)));
+        let goes_on = AssertUnwindSafe(|| history.called::<Threads>(&WAIT));
+        catch_unwind(goes_on).map_err(|payload| *payload.downcast::<String>().expect("a message"))
+    };
+    assert_eq!(told([true, false]), Ok(()));
+    let fault = told([false, false]).expect_err("NP-WAIT-3: nobody noticed");
+    assert!(
+        fault.starts_with("history: ") && fault.contains("may return: Failed(Closed)"),
+        "{fault}"
+    );
 }
 
 #[test]
