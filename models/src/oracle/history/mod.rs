@@ -26,10 +26,6 @@
 //! | set a deadline, fire | enter; flag per direction; cancel per direction | as for a close; the first to the last exclude those of the others on the entry, and the beginning of a free |
 //! | free | info word; slot per direction | a task that has checked before may park in the old slot |
 //!
-//! A wait that parks where it may not lets its task sleep for ever, as a rule, and of a deadlock the
-//! engine tells who waits for what and which rule broke. So that one fault is kept until the task goes
-//! on or all are at rest, unless nobody asks for deadlocks.
-//!
 //! Whom a call takes out of a slot to be woken is a part of what it returns. *Not* judged: when an
 //! entry of the queue of timers counts (a timer that is superseded does nothing, and the machine
 //! knows no timers; `oracle::quiescent` and deadlocks judge that), whom a reset evicts, and which
@@ -47,6 +43,13 @@
 //! recording adds no scheduling points, that is to say no states.
 //! On the other engines a call begins when it says so, before its first scheduling point: they judge
 //! the histories that they come by, with intervals that may be longer than necessary.
+//!
+//! # When it is told
+//!
+//! Whoever is not woken, or parks where it may not, sleeps for ever as a rule, and of a deadlock the
+//! engine tells who waits for what and which rule broke; an assertion of a scenario has better words,
+//! too. So what is found wrong first is kept until nobody runs any more ([`History::at_rest`]), and
+//! told if nothing else has failed by then. If nobody asks for deadlocks it is told at once.
 //!
 //! # What a search has to know of it
 //!
@@ -81,7 +84,7 @@ use netpoller_spec::Mode;
 use netpoller_spec::token::Generation;
 use parts::{Entry, Id};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 /// The histories of one execution.
@@ -96,8 +99,8 @@ struct Histories {
     open: Vec<Open>,
     /// Threads of the operating system, in the order in which they came.
     threads: Vec<ThreadId>,
-    /// A thread whose wait has parked where it may not, and what is wrong with that.
-    sleeper: Option<(usize, String)>,
+    /// What was found wrong first.
+    fault: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -157,35 +160,25 @@ impl Histories {
         }
     }
 
-    /// What is wrong with what the call returns.
-    fn returned<E: Engine>(&mut self, index: u32, returned: Returned) -> Result<(), String> {
+    /// Notes what is wrong with what the call returns, if something is.
+    fn returned<E: Engine>(&mut self, index: u32, returned: Returned) {
         let thread = self.thread::<E>();
         let own = |open: &Open| open.thread == thread && open.call.index() == index;
         let Some(place) = self.open.iter().rposition(own) else {
-            return Ok(()); // begun before this oracle judged
+            return; // begun before this oracle judged
         };
         let id = self.open[place].id;
         self.begin_announced::<E>(id);
         let Open { call, .. } = self.open.remove(place);
-        let Some(before) = self.entries.get(&index).cloned() else { return Ok(()) };
+        let Some(before) = self.entries.get(&index).cloned() else { return };
         let after = before.returns(id, returned);
         self.entries.insert(index, Arc::clone(&after));
         if before.is_empty() || !after.is_empty() {
-            return Ok(()); // there is nothing new to object to
+            return; // there is nothing new to object to
         }
         let possible = before.possible(id).join(" or ");
-        let fault = format!("{call:?} returned {returned:?}, and may return: {possible}");
-        if matches!(returned, Returned::Parked(_)) && judges(Which::Deadlock) {
-            self.sleeper = Some((thread, fault));
-            return Ok(());
-        }
-        Err(fault)
-    }
-
-    /// What is wrong with the wait of the calling thread, now that it goes on.
-    fn woken<E: Engine>(&mut self) -> Result<(), String> {
-        let thread = self.thread::<E>();
-        self.sleeper.take_if(|(sleeper, _)| *sleeper == thread).map_or(Ok(()), |(_, f)| Err(f))
+        let fault = || format!("{call:?} returned {returned:?}, and may return: {possible}");
+        self.fault.get_or_insert_with(fault);
     }
 
     fn digest(&self) -> u64 {
@@ -221,54 +214,44 @@ impl History {
     }
 
     /// The calling thread begins a call, or is about to.
-    ///
-    /// # Panics
-    ///
-    /// When no order of the calls explains that its last wait parked.
     pub fn called<E: Engine>(&self, call: &Call) {
-        if !Self::judged::<E>() {
-            return;
+        if Self::judged::<E>() {
+            let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if histories.called::<E>(*call) {
+                E::absorb("history", histories.digest());
+            }
         }
-        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict = histories.woken::<E>();
-        if histories.called::<E>(*call) {
-            E::absorb("history", histories.digest());
-        }
-        drop(histories);
-        explained(verdict);
     }
 
     /// The newest call of the calling thread on this entry returns this.
     ///
     /// # Panics
     ///
-    /// When no order of the calls explains it.
+    /// When no order of the calls explains it and nobody asks for deadlocks.
     pub fn returned<E: Engine>(&self, index: u32, returned: &Returned) {
         if !Self::judged::<E>() {
             return;
         }
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict =
-            histories.woken::<E>().and_then(|()| histories.returned::<E>(index, *returned));
+        histories.returned::<E>(index, *returned);
         E::absorb("history", histories.digest());
-        drop(histories);
-        explained(verdict);
+        if !judges(Which::Deadlock) {
+            tell(histories);
+        }
     }
 
     /// No thread uses the poller any more, and this is what the entry holds.
     ///
     /// # Panics
     ///
-    /// When no order of the calls explains it.
+    /// When no order of the calls explains it, or what some call has returned.
     pub fn at_rest<E: Engine>(&self, index: u32, found: &Peek) {
         if !Self::judged::<E>() {
             return;
         }
-        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sleeper = histories.sleeper.take();
+        let histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let set = histories.entries.get(&index).cloned();
-        drop(histories);
-        explained(sleeper.map_or(Ok(()), |(_, fault)| Err(fault)));
+        tell(histories);
         let Some(set) = set else { return };
         if !set.may_be(|entry| is_as_found(entry, found)) {
             let states = set.states().join("\n or ");
@@ -280,8 +263,11 @@ impl History {
     }
 }
 
-fn explained(verdict: Result<(), String>) {
-    if let Err(fault) = verdict {
+/// Panics if something was found wrong.
+fn tell(mut histories: MutexGuard<'_, Histories>) {
+    let fault = histories.fault.take();
+    drop(histories);
+    if let Some(fault) = fault {
         panic!("{}no order of the calls explains this: {fault}", Which::History.mark());
     }
 }
