@@ -259,15 +259,24 @@ pub fn missing<'a>(taken: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<&'a s
 /// When something is left over: the message says what.
 pub fn quiescent<S: System>(poller: &Poller<S>, token: bool) {
     let (entries, flag) = poller.peek();
+    if judges(Which::Quiescence) {
+        nothing_is_left(poller, &entries, flag, token);
+    }
     for (index, found) in &entries {
         poller.system().at_rest(*index, found);
     }
-    if !judges(Which::Quiescence) {
-        return;
-    }
+}
+
+fn nothing_is_left<S: System>(
+    poller: &Poller<S>,
+    entries: &[(u32, Peek)],
+    flag: Flag,
+    token: bool,
+) {
     let timers = poller.peek_timers();
     let mark = Which::Quiescence.mark();
     for (index, Peek { info, slots, wakers, ledger }) in entries {
+        let index = *index;
         let expired = Mode::BOTH.map(|mode| info.expired(mode));
         let armed = ledger.armed == time::NONE || timers.contains(&(index, ledger.armed));
         assert!(

@@ -8,7 +8,8 @@
 //! own, since a build of one change keeps one processor busy, not two.
 //!
 //! Numbers that differ from their pins are no catch: a mutant changes them as a matter of course.
-//! Only a run that fails counts, and only if it fails as designated. A run that does not end is
+//! Only a run that fails counts, and only if it fails as designated: before the oracle that the entry
+//! names, judging alone, for another one may object earlier. A run that does not end is
 //! killed and is a hang, which is not a catch either unless the entry says so.
 //!
 //! A mutant that only a weak memory can show has to be passed by explore. `--matrix` asks who else
