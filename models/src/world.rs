@@ -1,10 +1,11 @@
 //! The world of one execution: an engine's primitives, a kernel and an oracle, put together as
 //! the [`System`] that the poller is generic over.
 
-use crate::engine::{Engine, Threads, Told};
+use crate::engine::{Engine, Told};
 use crate::kernel::Timed;
 use crate::oracle::Oracle;
-use netpoller::observe::{Cause, Step};
+use netpoller::desc::Peek;
+use netpoller::observe::{Call, Cause, Returned, Step};
 use netpoller::seam::{Instant, Kernel, Ordering, Primitives, System};
 use netpoller_spec::{Mode, info, slot};
 use std::cell::Cell;
@@ -35,12 +36,10 @@ impl<E: Engine, K: Kernel> Model<E, K> {
     /// A fresh world around `kernel`. Every step of the poller in it is judged.
     pub fn new(kernel: K) -> Self {
         KERNEL.set(core::any::type_name::<K>());
-        let oracle = Oracle::new(E::NAME != Threads::NAME);
-        Model {
-            kernel: Arc::new(kernel),
-            oracle: Arc::new(oracle),
-            engine: core::marker::PhantomData,
-        }
+        let oracle = Arc::new(Oracle::new(E::SERIAL));
+        // Whoever forgets a poller or a source keeps its system alive.
+        crate::engine::count("the system of a poller", &oracle);
+        Model { kernel: Arc::new(kernel), oracle, engine: core::marker::PhantomData }
     }
 }
 
@@ -77,6 +76,18 @@ impl<E: Engine, K: Timed> System for Model<E, K> {
     fn observe(&self, step: &Step) {
         tell::<E>(step);
         self.oracle.judge(step);
+    }
+
+    fn called(&self, call: &Call) {
+        self.oracle.history.called::<E>(call);
+    }
+
+    fn returned(&self, index: u32, returned: &Returned) {
+        self.oracle.history.returned::<E>(index, returned);
+    }
+
+    fn at_rest(&self, index: u32, found: &Peek) {
+        self.oracle.history.at_rest::<E>(index, found);
     }
 }
 

@@ -133,6 +133,10 @@ pub enum Judge {
     Refinement,
     /// The oracle that judges what is left.
     Quiescence,
+    /// The oracle that judges the order of the calls.
+    History,
+    /// The oracle that counts what outlives the execution.
+    Leak,
     /// The scenario.
     Assertion,
     /// The engine.
@@ -160,6 +164,8 @@ impl Judge {
         match self {
             Judge::Refinement => "refinement",
             Judge::Quiescence => "quiescence",
+            Judge::History => "history",
+            Judge::Leak => "leak",
             Judge::Assertion => "assertion",
             Judge::Deadlock => "deadlock",
             Judge::Invariant => "invariant",
@@ -173,6 +179,10 @@ impl Judge {
             Judge::Refinement
         } else if message.contains(Which::Quiescence.mark()) {
             Judge::Quiescence
+        } else if message.contains(Which::History.mark()) {
+            Judge::History
+        } else if message.contains(Which::Leak.mark()) {
+            Judge::Leak
         } else if message.contains("NP-") && message.contains(" broken: ") {
             Judge::Invariant // how the poller words it
         } else {
@@ -402,6 +412,8 @@ tests = ["p lib t"]
     fn who_objected_is_read_from_the_message() {
         assert_eq!(Judge::of_panic("refinement: x"), Judge::Refinement);
         assert_eq!(Judge::of_panic("quiescence: NP-SLOT-2: a waker is held"), Judge::Quiescence);
+        assert_eq!(Judge::of_panic("history: no order of the calls"), Judge::History);
+        assert_eq!(Judge::of_panic("leak: left over"), Judge::Leak);
         assert_eq!(Judge::of_panic("NP-SLOT-2 broken: a waker lay there"), Judge::Invariant);
         assert_eq!(Judge::of_panic("the reader got Closed"), Judge::Assertion);
     }

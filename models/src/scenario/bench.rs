@@ -200,6 +200,7 @@ impl Tally {
     #[must_use]
     pub fn new() -> (Arc<Tally>, Waker) {
         let tally = Arc::new(Tally::default());
+        crate::engine::count("a waker that counts", &tally);
         (Arc::clone(&tally), Waker::from(tally))
     }
 
