@@ -87,6 +87,8 @@ struct Thread {
     /// Its term of the fingerprint, as it was last declared.
     term: u128,
     token: bool,
+    /// How many operations it has performed. Follows from its history.
+    performed: u64,
 }
 
 #[derive(Debug)]
@@ -217,6 +219,7 @@ impl Run {
             history: Digest::new(domain::HISTORY),
             term: 0,
             token: false,
+            performed: 0,
         });
         self.locks.clear();
         self.oracles.clear();
@@ -231,7 +234,8 @@ impl Run {
     pub(super) fn spawn(&mut self) {
         let place = self.threads.len();
         let history = self.threads[SETUP].history.with(place as u64);
-        self.threads.push(Thread { status: Status::Fresh, history, term: 0, token: false });
+        let status = Status::Fresh;
+        self.threads.push(Thread { status, history, term: 0, token: false, performed: 0 });
     }
 
     /// The plan is built; its first thread goes on where the setup ended.
@@ -410,7 +414,14 @@ impl Run {
     pub(super) fn observed(&mut self, me: usize, done: &Done) {
         if let Some(thread) = self.threads.get_mut(me) {
             thread.history = done.absorbed_by(thread.history);
+            // A note and a choice are no operations that others could see.
+            thread.performed += u64::from(!matches!(done.op, Op::Note | Op::Choose));
         }
+    }
+
+    /// How many operations a thread has performed.
+    pub(super) fn performed(&self, place: usize) -> Option<u64> {
+        self.threads.get(place).map(|thread| thread.performed)
     }
 
     /// A choice among `ways`, made by a running thread: a level of its own in the search. The
