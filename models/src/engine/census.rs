@@ -1,58 +1,59 @@
-//! What has to be gone when an execution is over.
+//! What a plan holds: how many operations its threads do, and the choices they are offered.
 //!
-//! Whoever makes something that is shared and must not outlive the execution puts it down here
-//! ([`count`]): the wakers of parkers, open file descriptions of the simulated kernel, the systems
-//! that pollers hold. When the last thread has ended, the final check has run and the engine has
-//! given up what is its own, nobody may hold any of them ([`settle`]). What is looked at is the
-//! count of references: a clone of a waker that was forgotten keeps it above zero, and so does a
-//! cycle.
-//!
-//! On explore and shuttle, which run all threads of a model on one thread of the operating system;
-//! elsewhere nothing is counted.
+//! Counted in one execution of a fixed schedule: whoever comes first in the plan goes on until it
+//! has to wait, of every choice the first alternative is taken. That is the first execution of
+//! explore.
 
-use crate::oracle::{Which, judges};
-use std::any::Any;
-use std::cell::RefCell;
-use std::sync::{Arc, Weak};
+use super::record::{self, Op};
+use super::{Engine, Explore, Limits, Plan};
 
-thread_local! {
-    /// `None` where nothing is counted.
-    static COUNTED: RefCell<Option<Vec<(&'static str, Weak<dyn Any>)>>> =
-        const { RefCell::new(None) };
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// The threads in the order of the plan, and how many operations each of them did.
+    pub threads: Vec<(String, u64)>,
+    /// How many alternatives there were at each choice, in the order in which they came.
+    pub choices: Vec<u64>,
 }
 
-/// An execution begins in which things are counted.
-pub(super) fn begin() {
-    COUNTED.set(judges(Which::Leak).then(Vec::new));
-}
+/// The note behind which only the final check is left.
+const OVER: &str = "the threads have ended";
 
-/// No execution is under way any more.
-pub(super) fn end() {
-    COUNTED.set(None);
-}
-
-/// This must be gone when the execution is over; `what` says what it is.
-pub(crate) fn count<T: Any>(what: &'static str, counted: &Arc<T>) {
-    COUNTED.with_borrow_mut(|all| {
-        if let Some(all) = all {
-            let counted = Arc::downgrade(counted);
-            all.push((what, counted as Weak<dyn Any>));
+impl Census {
+    /// Counts in the plan that `build` builds. Not from within a model that explore runs.
+    ///
+    /// # Panics
+    ///
+    /// When that one execution fails.
+    #[must_use]
+    pub fn of(build: impl Fn() -> Plan + Send + Sync + 'static) -> Census {
+        let marked = move || {
+            let mut plan = build();
+            let finally = plan.finally.take();
+            plan.finally(move || {
+                Explore::note(OVER, 0);
+                finally.into_iter().for_each(|finally| finally());
+            })
+        };
+        let limits = Limits { executions: Some(1), ..Limits::default() };
+        Explore::run(marked, &limits).assert_passed();
+        let (names, events) = record::last();
+        let mut census = Census {
+            threads: names.into_iter().map(|name| (name.to_owned(), 0)).collect(),
+            choices: Vec::new(),
+        };
+        for event in events.iter().take_while(|event| event.done.label != OVER) {
+            match event.done.op {
+                Op::Choose => census.choices.push(event.done.arguments[0]),
+                // An unlock goes with the operation before it; the others are no operations.
+                Op::Unlock | Op::Note | Op::Step => continue,
+                _ => {}
+            }
+            // The setup has no threads beside it.
+            if let Some(place) = event.thread.checked_sub(record::SETUP + 1) {
+                census.threads[place].1 += 1;
+            }
         }
-    });
-}
-
-/// The execution is over.
-///
-/// # Panics
-///
-/// When something that was counted is held still.
-pub(super) fn settle() {
-    let counted = COUNTED.take().unwrap_or_default();
-    let left: Vec<_> = counted
-        .iter()
-        .filter(|(_, counted)| counted.strong_count() > 0)
-        .map(|(what, counted)| format!("{what} ({} references)", counted.strong_count()))
-        .collect();
-    let mark = Which::Leak.mark();
-    assert!(left.is_empty(), "{mark}left over when nobody runs any more: {}", left.join(", "));
+        census
+    }
 }

@@ -22,12 +22,14 @@
 //! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
 
 mod cause;
-#[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
+#[cfg(feature = "shuttle")]
 mod census;
 mod digest;
 #[cfg(feature = "shuttle")]
 mod explore;
 mod file;
+#[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
+mod leaks;
 #[cfg(feature = "loom")]
 mod on_loom;
 #[cfg(feature = "shuttle")]
@@ -47,6 +49,8 @@ mod value;
 
 pub use cause::Cause;
 #[cfg(feature = "shuttle")]
+pub use census::Census;
+#[cfg(feature = "shuttle")]
 pub use explore::{Explore, Replayed};
 pub use file::{FailureFile, Verdict};
 #[cfg(feature = "loom")]
@@ -60,8 +64,8 @@ pub use record::Told;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};
 pub use threads::Threads;
 
-pub(crate) use census::count;
 pub(crate) use digest::Digest;
+pub(crate) use leaks::count;
 pub(crate) use record::current;
 
 use netpoller::seam::Primitives;

@@ -12,7 +12,7 @@
 
 use super::value::Value;
 use super::{
-    Body, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Sampling, census,
+    Body, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Sampling, leaks,
     quiet, record,
 };
 use core::fmt;
@@ -263,7 +263,7 @@ impl Token {
             known.cloned().unwrap_or_else(|| {
                 let permit = BatchSemaphore::new(0, Fairness::StrictlyFair);
                 let signal = Arc::new(Signal { place, there: AtomicBool::new(false), permit });
-                census::count("a waker of a parker", &signal);
+                leaks::count("a waker of a parker", &signal);
                 let waker = Waker::from(Arc::clone(&signal));
                 let token = Token(Arc::new(Handle { signal, waker }));
                 parkers.push(token.clone());
@@ -377,7 +377,7 @@ impl Engine for Shuttle {
         }));
         LIVE.set(false);
         PARKERS.take();
-        census::end();
+        leaks::end();
         let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         if result.is_err() && seen.failure.is_none() {
             let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
@@ -424,7 +424,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
     PARKERS.take();
-    census::begin();
+    leaks::begin();
     LIVE.set(true);
     seen.lock().unwrap_or_else(PoisonError::into_inner).executions += 1;
     let Ok(plan) = panic::catch_unwind(AssertUnwindSafe(build)) else { return failed(seen) };
@@ -467,7 +467,7 @@ fn live(
     let at_the_end = || {
         finally.into_iter().for_each(|finally| finally());
         PARKERS.take();
-        census::settle();
+        leaks::settle();
     };
     if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed(seen);

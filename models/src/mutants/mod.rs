@@ -29,8 +29,9 @@
 //!
 //! Two claims can be made, and `cargo verify mutants --unique` holds them against the facts:
 //! `only_oracle = "quiescence"` (with all other oracles on and this one off, nobody catches it) and
-//! `only_family = "retract"` (no scenario of another family catches it). Each oracle and each family
-//! has at least one, or nobody would notice if it stopped judging.
+//! `only_family = "retract"` (no scenario of another family catches it). A family is named by its
+//! title, or by the group that it belongs to ([`scenario::family`](crate::scenario::family)). Each
+//! oracle and each group has at least one, or nobody would notice if it stopped judging.
 //!
 //! `BUGS.md`, beside the entries, says for each bug of the catalogue which mutants put it back
 //! ([`bugs`]).
@@ -80,7 +81,7 @@ pub struct Mutant {
     /// The oracle without which no scenario catches it.
     #[serde(default)]
     pub only_oracle: Option<String>,
-    /// The family without whose scenarios no scenario catches it.
+    /// The family, or the group of families, without whose scenarios no scenario catches it.
     #[serde(default)]
     pub only_family: Option<String>,
 }

@@ -9,7 +9,7 @@
 //! * **Quiescence**, when all threads have ended ([`quiescent`]): nobody is parked, no waker is
 //!   held, every live deadline is covered by an entry in the queue of timers, the flag of the break
 //!   is set only over a token.
-//! * **Leak**, when the last closure of the plan has been dropped (`engine::census`): every waker of
+//! * **Leak**, when the last closure of the plan has been dropped (`engine::leaks`): every waker of
 //!   a parker and of a [`Tally`](crate::scenario::bench::Tally), with all its clones, is gone; so are
 //!   all open file descriptions of a simulated kernel, event queues included, and the systems of all
 //!   pollers. On explore and shuttle.

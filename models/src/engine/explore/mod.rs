@@ -22,7 +22,7 @@ mod state;
 
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,
-    Outcome, Plan, Search, Verdict, census, quiet, record,
+    Outcome, Plan, Search, Verdict, leaks, quiet, record,
 };
 use netpoller::seam::{Ordering, Primitives};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
@@ -156,7 +156,7 @@ fn run(
     let mut run = run.expect("the run that was installed above");
     run.end();
     primitives::forget_parkers();
-    census::end();
+    leaks::end();
     let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     if result.is_err() && seen.failure.is_none() {
         let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
@@ -227,7 +227,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
     primitives::forget_parkers();
-    census::begin();
+    leaks::begin();
     state::with(state::Run::begin);
     let plan = match panic::catch_unwind(AssertUnwindSafe(build)) {
         Ok(plan) => plan,
@@ -271,7 +271,7 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
     let at_the_end = || {
         finally.into_iter().for_each(|finally| finally());
         primitives::forget_parkers();
-        census::settle();
+        leaks::settle();
     };
     if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed();

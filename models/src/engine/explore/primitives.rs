@@ -9,8 +9,8 @@
 //! check, in the destructors of an execution that has failed) operations are performed at once.
 
 use super::state::{self, Needs, Way};
-use crate::engine::census;
 use crate::engine::digest::Digest;
+use crate::engine::leaks;
 use crate::engine::quiet;
 use crate::engine::record::{self, Done, Object, Op};
 use crate::engine::value::Value;
@@ -288,7 +288,7 @@ impl Token {
             let known = parkers.iter().find(|token| token.0.place == place);
             known.cloned().unwrap_or_else(|| {
                 let signal = Arc::new(Signal { place, epoch });
-                census::count("a waker of a parker", &signal);
+                leaks::count("a waker of a parker", &signal);
                 let waker = Waker::from(signal);
                 let token = Token(Arc::new(Handle { place, epoch, waker }));
                 parkers.push(token.clone());
