@@ -17,7 +17,9 @@
 
 mod graph;
 mod primitives;
+mod sleep;
 mod state;
+mod tree;
 
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Search,

@@ -25,7 +25,9 @@
 //! either has nothing to do with the lock, and then it can as well come after the unlock, or
 //! wants the lock, and then it cannot be performed before it.
 
-use super::graph::{Graph, Tree};
+use super::graph::Graph;
+use super::sleep::Move;
+use super::tree::Tree;
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
@@ -42,6 +44,10 @@ mod domain {
     pub(super) const CHOICE: u64 = 7;
     pub(super) const CONTENT: u64 = 8;
 }
+
+/// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
+/// it, to have ended after a store would look like being about to store.
+const ENDED: u64 = u64::MAX;
 
 /// When a declared operation can be performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +84,19 @@ pub(super) enum Phase {
 struct Thread {
     status: Status,
     history: Digest,
+    /// The operation that it has declared.
+    op: Op,
+    object: Object,
     /// Its term of the fingerprint, as it was last declared.
     term: u128,
     token: bool,
+}
+
+impl Thread {
+    fn new(status: Status, history: Digest) -> Thread {
+        let (op, object) = (Op::Load, Object::NONE);
+        Thread { status, history, op, object, term: 0, token: false }
+    }
 }
 
 #[derive(Debug)]
@@ -120,7 +136,7 @@ pub(super) struct Run {
     /// Who runs next, where that is decided already.
     next: Option<usize>,
     steps: usize,
-    offers: Vec<usize>,
+    offers: Vec<Move>,
     failure: Option<(FailureKind, String)>,
     pub(super) depth: usize,
     pub(super) executions: u64,
@@ -191,12 +207,7 @@ impl Run {
         self.phase = Phase::Setup;
         self.epoch += 1;
         self.threads.clear();
-        self.threads.push(Thread {
-            status: Status::Running,
-            history: Digest::new(domain::HISTORY),
-            term: 0,
-            token: false,
-        });
+        self.threads.push(Thread::new(Status::Running, Digest::new(domain::HISTORY)));
         self.locks.clear();
         self.oracles.clear();
         self.objects = 0;
@@ -210,7 +221,7 @@ impl Run {
     pub(super) fn spawn(&mut self) {
         let place = self.threads.len();
         let history = self.threads[SETUP].history.with(place as u64);
-        self.threads.push(Thread { status: Status::Fresh, history, term: 0, token: false });
+        self.threads.push(Thread::new(Status::Fresh, history));
     }
 
     /// The plan is built; its first thread goes on where the setup ended.
@@ -242,6 +253,7 @@ impl Run {
         let mark = (op as u64) << 32 | object.word();
         let thread = &mut self.threads[me];
         thread.status = Status::Declared(needs);
+        (thread.op, thread.object) = (op, object);
         let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
@@ -252,7 +264,7 @@ impl Run {
     pub(super) fn ended(&mut self, me: usize) -> bool {
         let thread = &mut self.threads[me];
         thread.status = Status::Ended;
-        let declared = term(domain::THREAD, me as u64, thread.history);
+        let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
@@ -281,23 +293,22 @@ impl Run {
             return fresh;
         }
         self.list_offers();
-        match self.offers[..] {
-            [] => {
-                let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
-                let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
-                let message = format!("{waiting} {threads} and nothing can wake them");
-                self.fail(FailureKind::Deadlock, message);
-                return None;
-            }
-            [only] => {
-                self.count_step();
-                return self.still_running().then_some(only);
-            }
-            _ => {}
+        if self.offers.is_empty() {
+            let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
+            let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
+            let message = format!("{waiting} {threads} and nothing can wake them");
+            self.fail(FailureKind::Deadlock, message);
+            return None;
         }
         self.count_step();
-        let way = self.ask(self.objects ^ self.declared, self.offers.len());
-        self.still_running().then(|| self.offers[way])
+        let ways = self.offers.len();
+        let way = match &mut self.searcher {
+            Searcher::States(graph) => graph.decide(self.objects ^ self.declared, &self.offers),
+            Searcher::Schedules(_) if ways == 1 => Some(0),
+            Searcher::Schedules(tree) => Some(tree.decide(ways)),
+        };
+        let next = self.offers[self.or_fairly(way, ways)].thread;
+        (self.phase == Phase::Running).then_some(next)
     }
 
     fn list_offers(&mut self) {
@@ -315,18 +326,14 @@ impl Run {
                 Status::Fresh | Status::Running | Status::Ended => false,
             };
             if on_offer {
-                self.offers.push(place);
+                let Thread { op, object, term, .. } = *thread;
+                self.offers.push(Move { thread: place, op, object, term });
             }
         }
     }
 
-    /// Asks the search which of the ways on to take.
-    fn ask(&mut self, fingerprint: u128, ways: usize) -> usize {
-        let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.decide(fingerprint, ways),
-            Searcher::Schedules(tree) => Some(tree.decide(ways)),
-        };
-        // Nothing can be learned any more: to the end by a fair way, so that loops are left.
+    /// Where nothing can be learned any more: to the end by a fair way, so that loops are left.
+    fn or_fairly(&self, way: Option<usize>, ways: usize) -> usize {
         way.unwrap_or(self.steps % ways)
     }
 
@@ -336,10 +343,6 @@ impl Run {
             self.overran = true;
             self.phase = Phase::Over;
         }
-    }
-
-    fn still_running(&self) -> bool {
-        self.phase == Phase::Running
     }
 
     /// Nothing is explored any more. But while a thread unwinds it may need a lock that another
@@ -353,8 +356,9 @@ impl Run {
         }
         self.steps += 1;
         self.list_offers();
-        let unwinding = self.offers.iter().copied().find(|place| quiet::unwinding(*place));
-        unwinding.or_else(|| self.offers.get(self.steps % self.offers.len().max(1)).copied())
+        let mut offers = self.offers.iter().map(|offer| offer.thread);
+        let unwinding = offers.clone().find(|place| quiet::unwinding(*place));
+        unwinding.or_else(|| offers.nth(self.steps % self.offers.len().max(1)))
     }
 
     /// Which thread shuttle shall resume; `None` gives the execution up. `current`: which one it
@@ -390,7 +394,12 @@ impl Run {
         }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
-        self.ask(self.objects ^ self.declared ^ thread.term ^ chooser, ways)
+        let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
+        let way = match &mut self.searcher {
+            Searcher::States(graph) => graph.choose(fingerprint, ways),
+            Searcher::Schedules(tree) => Some(tree.decide(ways)),
+        };
+        self.or_fairly(way, ways)
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -476,6 +485,9 @@ impl Run {
             None => self.oracles.push((key, digest)),
         }
         self.objects ^= name.with(digest).bits();
+        if let Searcher::States(graph) = &mut self.searcher {
+            graph.tells();
+        }
     }
 
     /// The execution has failed.
