@@ -1,26 +1,37 @@
 #!/bin/sh
 # Checks: everything that a change has to pass, one check after the other, and prints a table with
 # the seconds each took. All are run even if one fails; any failure fails the whole.
+#
+# A check that hangs is a failure like any other: after a time that no check needs it is killed, with
+# everything it has started, and the table says HUNG beside its name. The last lines that it printed say
+# where: cargo names each test that has been running for over 60 seconds.
 # Costs: see the table in CONTRIBUTING.md; well under 25 minutes on two cores, from nothing.
 #
 # Usage: ci/all.sh [check ...]     (without names: all quick ones)
+# Environment: CHECK_PATIENCE, in seconds: after how long a check counts as hung (2400; 43200 for `deep`).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
 # Cheap ones first: who forgot to format learns it in the first second.
-quick="house fmt seam unsafe rules fences test features additive clippy doc verify fence-mutants syscalls"
+quick="house fmt seam unsafe rules fences test features additive clippy doc outside verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants differential soak litmus"
+deep="mutants differential soak litmus deep story"
 
 run() {
     case $1 in
         house) house ;;
         test) cargo test --locked --workspace --all-features ;;
-        verify) cargo verify run ;;
+        verify) verify ;;
         # The fences: what no test on this machine and no other engine would miss.
         fence-mutants) ci/mutants.sh fence ;;
         *) "ci/$1.sh" ;;
     esac
+}
+
+# What it says is also left for those who read it by program: target/ci/verify.{json,xml,md}.
+verify() {
+    mkdir -p target/ci
+    cargo verify run --json=target/ci/verify.json --junit target/ci/verify.xml --summary target/ci/verify.md
 }
 
 # Every script is in one of the lists and in the table of CONTRIBUTING.md.
@@ -42,20 +53,51 @@ house() {
     return "$missing"
 }
 
+# What a watched check is: this script again, in a process group of its own.
+if [ "${1-}" = --watched ]; then
+    run "$2"
+    exit
+fi
+
+patience() {
+    case $1 in
+        deep) echo "${CHECK_PATIENCE:-43200}" ;;
+        *) echo "${CHECK_PATIENCE:-2400}" ;;
+    esac
+}
+
+# Runs a check; 124 or 137 if it was killed. timeout(1) puts it into a group and kills the group.
+watched() {
+    timeout --kill-after=30 "$(patience "$1")" ci/all.sh --watched "$1" </dev/null &
+    guard=$!
+    wait "$guard"
+}
+
+command -v timeout >/dev/null || { echo "ci/all.sh: timeout is missing (coreutils)" >&2; exit 2; }
+guard=
+# A group of its own does not hear of a key that interrupts: it is told.
+trap '[ -z "$guard" ] || kill "$guard"; exit 130' INT TERM
+
 failed=0
 table=
 for check in ${*:-$quick}; do
     echo
     echo "=== $check"
     begin=$(date +%s)
-    if (run "$check"); then result=passed; else result=FAILED failed=1; fi
+    watched "$check"
+    case $? in
+        0) result=passed ;;
+        124 | 137) result=HUNG failed=1 ;;
+        *) result=FAILED failed=1 ;;
+    esac
     took=$(($(date +%s) - begin))
     echo "=== $check $result after $took s"
-    table="$table$(printf '%-10s %-7s %5d s' "$check" "$result" "$took")
+    [ "$result" != HUNG ] || echo "=== FAILED: $check hangs, and was killed; its last lines say where"
+    table="$table$(printf '%-13s %-7s %5d s' "$check" "$result" "$took")
 "
 done
 
 echo
-echo "check      result  seconds"
+echo "check         result  seconds"
 printf '%s' "$table"
 exit "$failed"

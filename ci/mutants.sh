@@ -6,7 +6,15 @@
 # cores. The dependencies of the copies are built once, in target/mutants: three minutes more in a
 # fresh clone.
 #
-# Usage: ci/mutants.sh [arguments of `cargo verify mutants`]
+# Usage: ci/mutants.sh [part/of] [arguments of `cargo verify mutants`]
+# The second of four machines runs `ci/mutants.sh 2/4`; the parts together are all mutants.
 set -eu
 cd "$(dirname "$0")/.."
+case ${1-} in
+    [0-9]*/[0-9]*)
+        part=$1
+        shift
+        set -- --shard "$part" "$@"
+        ;;
+esac
 cargo verify mutants --keep-going "$@"

@@ -1,7 +1,7 @@
 //! The world of one execution: an engine's primitives, a kernel and an oracle, put together as
 //! the [`System`] that the poller is generic over.
 
-use crate::engine::{Engine, Threads};
+use crate::engine::{Engine, Threads, Told};
 use crate::kernel::Timed;
 use crate::oracle::Oracle;
 use netpoller::observe::{Cause, Step};
@@ -82,44 +82,53 @@ impl<E: Engine, K: Kernel> core::fmt::Debug for Model<E, K> {
 
 /// Puts a step into the story.
 fn tell<E: Engine>(step: &Step) {
-    match *step {
-        Step::Slot { mode, cause, before, after, .. } => {
-            let label = match (mode, cause) {
-                (Mode::Read, Cause::Notify) => "reader, notify",
-                (Mode::Read, Cause::Cancel) => "reader, cancel",
-                (Mode::Read, Cause::Announce) => "reader, announce",
-                (Mode::Read, Cause::Finish) => "reader, finish",
-                (Mode::Read, Cause::Retract) => "reader, retract",
-                (Mode::Read, Cause::Reset) => "reader, reset",
-                (Mode::Read, Cause::Free) => "reader, free",
-                (Mode::Write, Cause::Notify) => "writer, notify",
-                (Mode::Write, Cause::Cancel) => "writer, cancel",
-                (Mode::Write, Cause::Announce) => "writer, announce",
-                (Mode::Write, Cause::Finish) => "writer, finish",
-                (Mode::Write, Cause::Retract) => "writer, retract",
-                (Mode::Write, Cause::Reset) => "writer, reset",
-                (Mode::Write, Cause::Free) => "writer, free",
-            };
-            E::tell(label, [before.bits(), after.bits()], |bits| {
-                format!("{:?}", slot::Word::from_bits(bits))
-            });
-        }
-        Step::Info { before, after, .. } => {
-            E::tell("info", [before.bits(), after.bits()], |bits| {
-                format!("{:?}", info::Word::from_bits(bits))
-            });
-        }
-        Step::Expires { mode, deadline, now, .. } => {
-            let label = match mode {
-                Mode::Read => "reader, expires",
-                Mode::Write => "writer, expires",
-            };
-            E::tell(label, [deadline, now], |nanos| format!("{nanos} ns"));
-        }
-        Step::Break { before, after } => {
-            E::tell("break flag", [before, after].map(u64::from), |bits| {
-                if bits == 0 { "clear".to_owned() } else { "set".to_owned() }
-            });
-        }
-    }
+    let told = match *step {
+        Step::Slot { place, mode, cause, before, after } => Told {
+            word: match mode {
+                Mode::Read => "read slot",
+                Mode::Write => "write slot",
+            },
+            entry: place.index,
+            why: match cause {
+                Cause::Notify => "notify",
+                Cause::Cancel => "cancel",
+                Cause::Announce => "announce",
+                Cause::Finish => "finish",
+                Cause::Retract => "retract",
+                Cause::Reset => "reset",
+                Cause::Free => "free",
+            },
+            values: [before.bits(), after.bits()],
+            read: |bits| format!("{:?}", slot::Word::from_bits(bits)),
+            lasts: true,
+        },
+        Step::Info { place, before, after } => Told {
+            word: "info",
+            entry: place.index,
+            why: if before == after { "known already" } else { "publish" },
+            values: [before.bits(), after.bits()],
+            read: |bits| format!("{:?}", info::Word::from_bits(bits)),
+            lasts: true,
+        },
+        Step::Expires { place, mode, deadline, now } => Told {
+            word: match mode {
+                Mode::Read => "read deadline",
+                Mode::Write => "write deadline",
+            },
+            entry: place.index,
+            why: "has come",
+            values: [deadline, now],
+            read: |nanos| format!("{nanos} ns"),
+            lasts: false,
+        },
+        Step::Break { before, after } => Told {
+            word: "flag",
+            entry: 0,
+            why: if after { "break" } else { "clear" },
+            values: [before, after].map(u64::from),
+            read: |bits| if bits == 0 { "clear".to_owned() } else { "set".to_owned() },
+            lasts: true,
+        },
+    };
+    E::tell(told);
 }

@@ -3,7 +3,12 @@
 mod engine_programs;
 
 use engine_programs as programs;
-use netpoller_models::engine::{Engine, Explore, Limits, LoomSc, LoomWeak};
+use netpoller::seam::{Atomic as _, Ordering::SeqCst, Primitives};
+use netpoller_models::engine::{
+    Completeness, Engine, Explore, Limits, LoomSc, LoomWeak, Outcome, Plan, Search,
+};
+use netpoller_models::scenario;
+use std::sync::Arc;
 
 #[test]
 fn explore_and_loom_see_the_same_behaviours() {
@@ -17,6 +22,65 @@ fn explore_and_loom_see_the_same_behaviours() {
         println!("{name}\n  {explored}\n  {loomed}");
         assert_eq!(explored.behaviours, loomed.behaviours, "{name}: the engines disagree");
         assert_eq!(explored.behaviours_digest(), loomed.behaviours_digest(), "{name}");
+    }
+}
+
+/// The search that knows no states and no reduction, and the engines that do: on every scenario that
+/// it and one of them finish within this many executions, and on every one that both of those do, the
+/// behaviours are the same.
+#[test]
+fn on_the_scenarios_plain_search_explore_and_loom_see_the_same_behaviours() {
+    let most = Limits { executions: Some(7_000), ..Limits::default() };
+    let finished = |outcome: Outcome| {
+        outcome.assert_passed();
+        matches!(outcome.completeness, Completeness::Exhaustive(_)).then_some(outcome.behaviours)
+    };
+    let (mut plain_and_explore, mut plain_and_loom, mut explore_and_loom) = (0, 0, 0);
+    for scenario in scenario::all() {
+        let schedules = Limits { search: Search::Schedules, ..most.clone() };
+        let plain = finished(Explore::run(scenario.explore, &schedules));
+        let explored = finished(Explore::run(scenario.explore, &most));
+        let loomed = finished(LoomSc::run(scenario.loom_sc, &most));
+        let pairs = [
+            ("plain search and explore", &plain, &explored, &mut plain_and_explore),
+            ("plain search and loom", &plain, &loomed, &mut plain_and_loom),
+            ("explore and loom", &explored, &loomed, &mut explore_and_loom),
+        ];
+        for (who, one, other, compared) in pairs {
+            if let (Some(one), Some(other)) = (one, other) {
+                *compared += 1;
+                assert_eq!(one, other, "{}: {who} disagree", scenario.name);
+            }
+        }
+    }
+    println!("{plain_and_explore} {plain_and_loom} {explore_and_loom} scenarios were compared");
+    assert_eq!((plain_and_explore, plain_and_loom, explore_and_loom), (20, 19, 26));
+}
+
+/// The final check runs on the thread that ends last. What it does there is nothing that the thread
+/// has done, or the engines would differ by whether they try each of the threads as the last one.
+#[test]
+fn which_thread_ended_last_is_no_part_of_a_behaviour() {
+    fn program<E: Engine>() -> Plan {
+        let words = [0, 1].map(|_| Arc::new(<E as Primitives>::AtomicU64::new(0)));
+        let [a, b] = words.clone();
+        Plan::new()
+            .thread("a", move || a.store(1, SeqCst))
+            .thread("b", move || b.store(1, SeqCst))
+            .finally(move || {
+                for word in &words {
+                    assert_eq!(word.load(SeqCst), 1, "a store was lost");
+                }
+            })
+    }
+    let schedules = Limits { search: Search::Schedules, ..Limits::default() };
+    for outcome in [
+        Explore::run(program::<Explore>, &schedules),
+        Explore::run(program::<Explore>, &Limits::default()),
+        LoomSc::run(program::<LoomSc>, &Limits::default()),
+    ] {
+        outcome.assert_exhaustive();
+        assert_eq!(outcome.behaviours.len(), 1, "{outcome}");
     }
 }
 

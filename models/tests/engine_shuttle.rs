@@ -72,7 +72,7 @@ fn a_failed_assertion_has_a_message_and_a_story() {
     let outcome = Shuttle::run(program, &samplings()[0]);
     let failure = outcome.expect_failure();
     assert!(failure.message.contains("somebody wrote"), "{failure}");
-    assert!(failure.story.to_string().contains("store  setup.1  <- 5"), "{failure}");
+    assert!(failure.story.to_string().contains("store      engine_shuttle.1  <- 5"), "{failure}");
 }
 
 #[test]

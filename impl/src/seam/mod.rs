@@ -70,7 +70,8 @@ pub trait System: Primitives + Clone {
 
 /// An atomic word.
 pub trait Atomic<V>: Debug + Send + Sync {
-    /// A word that holds `value`.
+    /// A word that holds `value`. Whoever names words in a report names them after where they are made.
+    #[track_caller]
     fn new(value: V) -> Self;
     /// Reads it.
     fn load(&self, order: Ordering) -> V;
@@ -113,6 +114,7 @@ pub trait Mutex<T>: Debug + Send + Sync {
     /// `digest` condenses the contents for an explorer that recognises states it has seen:
     /// equal digests promise equal futures. `None` says that the contents at hand cannot be
     /// condensed, and the explorer falls back on who wrote them. Production ignores it.
+    #[track_caller]
     fn new(value: T, digest: fn(&T) -> Option<u64>) -> Self;
 
     /// Takes the lock.

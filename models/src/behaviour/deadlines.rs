@@ -2,15 +2,25 @@
 //!
 //! Time passes where a behaviour polls with a timeout: the simulated kernel then moves its clock, the
 //! real one sleeps. No behaviour asks how late something is, only that nothing is early.
+//!
+//! On a real clock a thread may be stopped anywhere, for longer than any deadline here is away. So a
+//! deadline of the near future may have passed when it is set; then the call that sets it wakes who
+//! waits, and there is no timer left that a poll could wait for. Who needs a deadline that is still to
+//! come makes sure that it is, and takes one that is twice as far away if not; who waits for a task to
+//! be woken asks the task first. On an exact clock there is one attempt, and a second one is a failure.
 
 use super::hand::{
-    Watch, done, fill, pending, pipe, poll, put, reading, refused, settle, stream, take, writing,
+    Task, Watch, done, fill, pending, pipe, poll, put, reading, refused, settle, stream, take,
+    writing,
 };
 use super::host::Host;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
 use netpoller::seam::Instant;
+use netpoller::source::Source;
 use netpoller::{Mode, Reason};
+use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 /// What deadlines of the near future are made of.
@@ -33,27 +43,61 @@ pub(super) fn begin<S: Host>(poller: &Poller<S>) {
     pass(poller, Duration::from_nanos(10));
 }
 
-/// Lets time pass, in which nothing happens that wakes somebody.
+/// Lets time pass, in which nothing happens that wakes somebody. What came due meanwhile has expired
+/// afterwards: the last poll begins when all of the time has passed.
 #[track_caller]
 pub(super) fn pass<S: Host>(poller: &Poller<S>, delay: Duration) {
     let (mut ready, until) = (Ready::new(), poller.now().saturating_add(delay));
-    while poller.now() < until {
-        let left = until.since(poller.now()).max(Duration::from_nanos(1));
+    loop {
+        let left = until.since(poller.now());
         assert_eq!(poller.poll(&mut ready, Some(left)).expect("usable"), 0, "somebody was woken");
+        if left.is_zero() {
+            return;
+        }
     }
 }
 
-/// Polls until somebody is woken; the number of wakers.
+/// Polls until `task` has been woken, unless it has been before; the number of wakers of the last
+/// poll, if there was one.
 #[track_caller]
-fn poll_until_woken<S: Host>(poller: &Poller<S>) -> usize {
-    let mut ready = Ready::new();
-    loop {
-        let woken = poller.poll(&mut ready, Some(LATE)).expect("usable");
+fn poll_until_woken<S: Host, T>(poller: &Poller<S>, task: &Task<'_, T>) -> Option<usize> {
+    let (mut ready, mut woken) = (Ready::new(), None);
+    while task.wakes() == 0 {
+        woken = Some(poller.poll(&mut ready, Some(LATE)).expect("usable"));
         ready.wake_all();
-        if woken > 0 {
-            return woken;
+    }
+    woken
+}
+
+/// Distances of deadlines, each twice as far away as the one before, until one was far enough. On an
+/// exact clock the first one is.
+pub(super) fn distances<S: Host>() -> impl Iterator<Item = Duration> {
+    (0_u32..).map(|attempt| {
+        let only = attempt == 0 || !S::EXACT_TIME;
+        assert!(only, "a deadline counted as late although nobody let the time pass until then");
+        SOON * 2_u32.pow(attempt)
+    })
+}
+
+/// A read that waits, and the deadline that it has, which had not come when it began to.
+#[track_caller]
+fn reading_until<'a, S: Host>(
+    poller: &Poller<S>,
+    here: &'a Source<S>,
+) -> (Task<'a, io::Result<Vec<u8>>>, Instant) {
+    for distance in distances::<S>() {
+        let deadline = poller.now().saturating_add(distance);
+        here.set_read_deadline(Some(deadline)).expect("open");
+        let mut task = reading(here);
+        match task.poll() {
+            Poll::Pending => return (task, deadline),
+            late => {
+                assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+                refused("a late read", late, Reason::DeadlineExceeded);
+            }
         }
     }
+    unreachable!("there is no end of distances")
 }
 
 pub(super) fn a_deadline_in_the_past_fails_although_data_is_there<S: Host>(poller: &Poller<S>) {
@@ -99,11 +143,8 @@ pub(super) fn a_deadline_of_this_instant_has_passed<S: Host>(poller: &Poller<S>)
 pub(super) fn a_deadline_ends_the_wait_and_not_before_it_has_come<S: Host>(poller: &Poller<S>) {
     let (here, _there) = stream(poller);
     for _ in 0..3 {
-        let deadline = poller.now().saturating_add(SOON);
-        here.set_read_deadline(Some(deadline)).expect("open");
-        let mut task = reading(&here);
-        pending("the read", task.poll());
-        assert_eq!(poll_until_woken(poller), 1);
+        let (mut task, deadline) = reading_until(poller, &here);
+        assert_eq!(poll_until_woken(poller, &task), Some(1), "by the poll");
         assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
         assert_eq!(task.wakes(), 1);
         refused("the read", task.poll(), Reason::DeadlineExceeded);
@@ -159,8 +200,13 @@ pub(super) fn one_deadline_ends_both_directions<S: Host>(poller: &Poller<S>) {
     let (mut read, mut write) = (reading(&here), writing(&here));
     pending("the read", read.poll());
     pending("the write", write.poll());
-    here.set_deadline(after(poller, SOON)).expect("open");
-    assert_eq!(poll_until_woken(poller), 2, "one poll for both");
+    let deadline = poller.now().saturating_add(SOON);
+    here.set_deadline(Some(deadline)).expect("open");
+    let by_poll = poll_until_woken(poller, &read);
+    let late = by_poll.is_none() && !S::EXACT_TIME;
+    assert!(by_poll == Some(2) || late, "one poll for both, or the call: {by_poll:?}");
+    assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+    assert_eq!((read.wakes(), write.wakes()), (1, 1));
     refused("the read", read.poll(), Reason::DeadlineExceeded);
     refused("the write", write.poll(), Reason::DeadlineExceeded);
 }
@@ -168,31 +214,40 @@ pub(super) fn one_deadline_ends_both_directions<S: Host>(poller: &Poller<S>) {
 pub(super) fn a_common_deadline_can_be_parted<S: Host>(poller: &Poller<S>) {
     let (here, _there) = stream(poller);
     fill(&here);
-    let (mut read, mut write) = (reading(&here), writing(&here));
-    pending("the read", read.poll());
-    pending("the write", write.poll());
-    here.set_deadline(after(poller, SOON)).expect("open");
-    let later = poller.now().saturating_add(3 * SOON);
-    here.set_write_deadline(Some(later)).expect("open");
-    assert_eq!(poll_until_woken(poller), 1, "the reader alone");
-    refused("the read", read.poll(), Reason::DeadlineExceeded);
-    assert_eq!(write.wakes(), 0);
-    assert_eq!(poll_until_woken(poller), 1, "the writer later");
-    assert!(poller.now() >= later, "{:?} is before {later:?}", poller.now());
-    refused("the write", write.poll(), Reason::DeadlineExceeded);
+    for distance in distances::<S>() {
+        here.set_deadline(None).expect("open");
+        let (mut read, mut write) = (reading(&here), writing(&here));
+        pending("the read", read.poll());
+        pending("the write", write.poll());
+        let now = poller.now();
+        let (soon, later) = (now.saturating_add(distance), now.saturating_add(3 * distance));
+        here.set_deadline(Some(soon)).expect("open");
+        here.set_write_deadline(Some(later)).expect("open");
+        let parted_in_time = poller.now() < soon;
+        poll_until_woken(poller, &read);
+        if !parted_in_time || poller.now() >= later {
+            continue; // both have passed
+        }
+        refused("the read", read.poll(), Reason::DeadlineExceeded);
+        assert_eq!((read.wakes(), write.wakes()), (1, 0), "the reader alone");
+        poll_until_woken(poller, &write);
+        assert!(poller.now() >= later, "{:?} is before {later:?}", poller.now());
+        assert_eq!((read.wakes(), write.wakes()), (1, 1), "the writer later");
+        refused("the write", write.poll(), Reason::DeadlineExceeded);
+        return;
+    }
 }
 
 pub(super) fn a_deadline_that_is_moved_forward_ends_nothing_at_its_old_instant<S: Host>(
     poller: &Poller<S>,
 ) {
     let (here, _there) = stream(poller);
-    here.set_read_deadline(after(poller, SOON)).expect("open");
-    let mut task = reading(&here);
-    pending("the read", task.poll());
+    let (mut task, _sooner) = reading_until(poller, &here);
     let later = poller.now().saturating_add(3 * SOON);
     here.set_read_deadline(Some(later)).expect("open");
-    assert_eq!(poll_until_woken(poller), 1);
+    poll_until_woken(poller, &task);
     assert!(poller.now() >= later, "{:?} is before {later:?}", poller.now());
+    assert_eq!(task.wakes(), 1);
     refused("the read", task.poll(), Reason::DeadlineExceeded);
 }
 
@@ -203,18 +258,17 @@ pub(super) fn a_deadline_that_is_moved_back_ends_the_wait_sooner<S: Host>(poller
     let mut task = reading(&here);
     pending("the read", task.poll());
     here.set_read_deadline(after(poller, SOON)).expect("open");
-    assert_eq!(poll_until_woken(poller), 1);
+    poll_until_woken(poller, &task);
     assert!(poller.now() < late, "it took until the first deadline");
+    assert_eq!(task.wakes(), 1);
     refused("the read", task.poll(), Reason::DeadlineExceeded);
 }
 
 pub(super) fn a_deadline_that_is_cleared_ends_nothing<S: Host>(poller: &Poller<S>) {
     let (here, there) = stream(poller);
-    here.set_read_deadline(after(poller, SOON)).expect("open");
-    let mut task = reading(&here);
-    pending("the read", task.poll());
+    let (mut task, deadline) = reading_until(poller, &here);
     here.set_read_deadline(None).expect("open");
-    pass(poller, 2 * SOON);
+    pass(poller, deadline.since(poller.now()).saturating_add(SOON));
     assert_eq!(task.wakes(), 0);
     put(&there, b'x');
     assert_eq!((poll(poller), task.wakes()), (1, 1));
@@ -291,16 +345,27 @@ pub(super) fn a_passed_deadline_is_told_before_not_pollable<S: Host>(poller: &Po
 pub(super) fn readiness_of_the_same_poll_comes_before_the_deadline<S: Host>(poller: &Poller<S>) {
     let (here, there) = stream(poller);
     let mut waiter = here.waiter(Mode::Read).expect("nobody else waits");
-    let watch = Watch::new();
-    pending("the wait", watch.poll(&mut waiter));
-    here.set_read_deadline(after(poller, SOON)).expect("open");
-    put(&there, b'x');
-    // Another poller lets the time pass, so that this one finds both at once.
-    pass(&Poller::on(poller.system().clone(), Shape::default()).expect("a second poller"), SOON);
-    assert_eq!(poll(poller), 1, "the bytes and the deadline wake the same task");
-    assert_eq!(watch.wakes(), 1, "woken once, by the bytes");
-    done("the wait", watch.poll(&mut waiter));
-    refused("the next wait", watch.poll(&mut waiter), Reason::DeadlineExceeded);
+    for distance in distances::<S>() {
+        let watch = Watch::new();
+        here.set_read_deadline(None).expect("open");
+        pending("the wait", watch.poll(&mut waiter));
+        let deadline = poller.now().saturating_add(distance);
+        here.set_read_deadline(Some(deadline)).expect("open");
+        if watch.wakes() > 0 {
+            assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+            refused("a late wait", watch.poll(&mut waiter), Reason::DeadlineExceeded);
+            continue;
+        }
+        put(&there, b'x');
+        // Another poller lets the time pass, so that this one finds both at once.
+        let other = Poller::on(poller.system().clone(), Shape::default()).expect("a poller");
+        pass(&other, distance);
+        assert_eq!(poll(poller), 1, "the bytes and the deadline wake the same task");
+        assert_eq!(watch.wakes(), 1, "woken once, by the bytes");
+        done("the wait", watch.poll(&mut waiter));
+        refused("the next wait", watch.poll(&mut waiter), Reason::DeadlineExceeded);
+        return;
+    }
 }
 
 pub(super) fn a_deadline_of_nobody_who_waits_does_not_end_the_poll<S: Host>(poller: &Poller<S>) {
@@ -372,20 +437,31 @@ pub(super) fn descriptors_that_come_and_go_leave_one_entry<S: Host>(poller: &Pol
 pub(super) fn more_deadlines_than_a_poll_has_room_for_all_expire<S: Host>(poller: &Poller<S>) {
     let pairs = [(); 5].map(|()| poller.stream_pair().expect("a pair"));
     settle(poller);
-    let mut tasks = pairs.each_ref().map(|(here, _)| reading(here));
-    for (task, (here, _)) in tasks.iter_mut().zip(&pairs) {
-        pending("a read", task.poll());
-        here.set_read_deadline(after(poller, SOON)).expect("open");
-    }
-    let (mut ready, mut woken) = (Ready::with_batch(1), 0);
-    while woken < tasks.len() {
-        let count = poller.poll(&mut ready, Some(LATE)).expect("usable");
-        assert!((1..=2).contains(&count), "{count} wakers where there is room for 2");
-        woken += count;
-    }
-    drop(ready);
-    for task in &mut tasks {
-        assert_eq!(task.wakes(), 1);
-        refused("a read", task.poll(), Reason::DeadlineExceeded);
+    for distance in distances::<S>() {
+        let mut tasks = pairs.each_ref().map(|(here, _)| reading(here));
+        for (task, (here, _)) in tasks.iter_mut().zip(&pairs) {
+            here.set_read_deadline(None).expect("open");
+            pending("a read", task.poll());
+        }
+        let deadline = poller.now().saturating_add(distance);
+        for (here, _) in &pairs {
+            here.set_read_deadline(Some(deadline)).expect("open");
+        }
+        if poller.now() >= deadline {
+            continue; // it may have expired where it was set
+        }
+        assert!(tasks.iter().all(|task| task.wakes() == 0), "woken before {deadline:?}");
+        let (mut ready, mut woken) = (Ready::with_batch(1), 0);
+        while woken < tasks.len() {
+            let count = poller.poll(&mut ready, Some(LATE)).expect("usable");
+            assert!((1..=2).contains(&count), "{count} wakers where there is room for 2");
+            woken += count;
+        }
+        drop(ready);
+        for task in &mut tasks {
+            assert_eq!(task.wakes(), 1);
+            refused("a read", task.poll(), Reason::DeadlineExceeded);
+        }
+        return;
     }
 }

@@ -14,6 +14,10 @@ pub(super) type Fd<S> = <<S as System>::Kernel as Kernel>::Fd;
 
 /// A system that behaviours run on.
 pub trait Host: System {
+    /// Whether time passes only where somebody waits for it. If not, a thread may be stopped anywhere,
+    /// for longer than any deadline is away.
+    const EXACT_TIME: bool;
+
     /// A regular file that is open for reading: it has no readiness. The poller never makes one,
     /// so the seam has no call for it.
     ///
@@ -24,12 +28,16 @@ pub trait Host: System {
 }
 
 impl<E: Engine> Host for Model<E, SimKernel<E>> {
+    const EXACT_TIME: bool = true;
+
     fn regular_file(&self) -> io::Result<Fd<Self>> {
         self.kernel().regular_file()
     }
 }
 
 impl Host for Os {
+    const EXACT_TIME: bool = false;
+
     fn regular_file(&self) -> io::Result<Descriptor> {
         this_program()
     }
@@ -37,6 +45,8 @@ impl Host for Os {
 
 /// The real kernel, with an oracle that judges every step of the poller.
 impl<E: Engine> Host for Model<E, Epoll> {
+    const EXACT_TIME: bool = false;
+
     fn regular_file(&self) -> io::Result<Descriptor> {
         this_program()
     }

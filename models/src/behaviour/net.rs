@@ -1,6 +1,6 @@
 //! Connections: made, refused, accepted, ended.
 
-use super::deadlines::{LATE, SOON, after, begin, pass, past};
+use super::deadlines::{LATE, SOON, after, begin, distances, pass, past};
 use super::hand::{Task, done, failed, kernel, kind, pending, reading, refused};
 use super::host::Host;
 use netpoller::net::{TcpListener, TcpStream};
@@ -154,13 +154,23 @@ pub(super) fn the_end_of_a_connection_wakes_its_reader<S: Host>(poller: &Poller<
 pub(super) fn a_connect_fails_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
     let (listener, there, _first) = full(poller);
     for _ in 0..3 {
-        let deadline = poller.now().saturating_add(SOON);
-        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
-        pending("the connect", connect.poll());
-        let result = finish(poller, &mut connect);
-        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
-        assert_eq!(connect.wakes(), 1);
-        refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+        for distance in distances::<S>() {
+            let deadline = poller.now().saturating_add(distance);
+            let mut connect =
+                Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
+            let first = connect.poll();
+            let waits = first.is_pending();
+            let result = match first {
+                Poll::Pending => finish(poller, &mut connect),
+                Poll::Ready(result) => result,
+            };
+            assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+            assert_eq!(connect.wakes(), usize::from(waits), "woken once, if it has waited");
+            refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+            if waits {
+                break;
+            }
+        }
     }
     // The one that fills the queue was not harmed, and no other one has come.
     let listener = listener.into_fd().expect("open");
@@ -184,15 +194,19 @@ pub(super) fn a_connect_whose_deadline_has_passed_is_not_begun<S: Host>(poller: 
 pub(super) fn the_deadline_of_a_connect_is_not_that_of_the_connection<S: Host>(poller: &Poller<S>) {
     let listener = listener(poller);
     let there = listener.local_addr().expect("bound");
-    // It may be missed on a machine that is busy, and then another one is made.
-    let (client, deadline) = loop {
-        let deadline = poller.now().saturating_add(5 * SOON);
+    let in_time = |distance| {
+        let deadline = poller.now().saturating_add(distance);
         let mut connect = Task::new(TcpStream::async_connect_by_on(poller, there, Some(deadline)));
         match finish(poller, &mut connect) {
-            Ok(client) => break (client, deadline),
-            late => refused("the connect", Poll::Ready(late), Reason::DeadlineExceeded),
+            Ok(client) => Some((client, deadline)),
+            late => {
+                assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+                refused("the connect", Poll::Ready(late), Reason::DeadlineExceeded);
+                None
+            }
         }
     };
+    let (client, deadline) = distances::<S>().find_map(in_time).expect("there is no end of them");
     assert_eq!(Mode::BOTH.map(|mode| client.deadline(mode).expect("open")), [None, None]);
     pass(poller, deadline.since(poller.now()).saturating_add(SOON));
     assert_eq!((&client).write(b"x").expect("the deadline was that of the attempt"), 1);
@@ -215,17 +229,24 @@ pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>
 pub(super) fn an_accept_ends_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
     let listener = listener(poller);
     let there = listener.local_addr().expect("bound");
-    let deadline = poller.now().saturating_add(SOON);
-    listener.set_read_deadline(Some(deadline)).expect("open");
-    let mut accepts = [Task::new(listener.async_accept()), Task::new(listener.async_accept())];
-    for accept in &mut accepts {
-        pending("an accept", accept.poll());
-    }
-    for accept in &mut accepts {
-        let result = finish(poller, accept);
-        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
-        assert_eq!(accept.wakes(), 1, "woken by the deadline, or by the accept before it");
-        refused("an accept", Poll::Ready(result), Reason::DeadlineExceeded);
+    for distance in distances::<S>() {
+        listener.set_read_deadline(None).expect("open");
+        let mut accepts = [Task::new(listener.async_accept()), Task::new(listener.async_accept())];
+        for accept in &mut accepts {
+            pending("an accept", accept.poll());
+        }
+        let deadline = poller.now().saturating_add(distance);
+        listener.set_read_deadline(Some(deadline)).expect("open");
+        let waits = accepts[0].wakes() == 0; // it had not passed when it was set
+        for accept in &mut accepts {
+            let result = finish(poller, accept);
+            assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+            assert_eq!(accept.wakes(), 1, "woken by the deadline, or by the accept before it");
+            refused("an accept", Poll::Ready(result), Reason::DeadlineExceeded);
+        }
+        if waits {
+            break;
+        }
     }
     // Nobody has got a connection, and whoever has more time gets it.
     listener.set_read_deadline(after(poller, LATE)).expect("open");
@@ -253,11 +274,22 @@ pub(super) fn an_accept_whose_deadline_has_passed_takes_no_connection<S: Host>(p
 
 pub(super) fn an_accept_whose_deadline_was_cleared_goes_on<S: Host>(poller: &Poller<S>) {
     let listener = listener(poller);
-    listener.set_read_deadline(after(poller, SOON)).expect("open");
     let mut accept = Task::new(listener.async_accept());
     pending("the accept", accept.poll());
-    listener.set_read_deadline(None).expect("open");
-    pass(poller, 2 * SOON);
+    for distance in distances::<S>() {
+        let deadline = poller.now().saturating_add(distance);
+        listener.set_read_deadline(Some(deadline)).expect("open");
+        let set_too_late = accept.wakes() > 0;
+        let now = poller.now();
+        assert!(!set_too_late || now >= deadline, "{now:?} is before {deadline:?}");
+        listener.set_read_deadline(None).expect("open");
+        pass(poller, deadline.since(poller.now()).saturating_add(SOON));
+        if !set_too_late {
+            break;
+        }
+        accept = Task::new(listener.async_accept());
+        pending("the accept", accept.poll());
+    }
     assert_eq!(accept.wakes(), 0, "a deadline that was cleared has woken it");
     pending("the accept", accept.poll());
     listener.close().expect("the first close");

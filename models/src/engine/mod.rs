@@ -12,7 +12,7 @@
 //! | [`LoomWeak`] | coroutines | interleavings and old values | what loom knows of C11 |
 //!
 //! `Explore` and `LoomSc` were written by different people on different principles; where both
-//! finish a scenario, the behaviours they saw must be the same set (`suite::GAPS` names the exception). `Explore` is the quicker one by
+//! finish a scenario, the behaviours they saw must be the same set. `Explore` is the quicker one by
 //! far; `LoomWeak` is the only one that can miss a fence, and does not find everything.
 //!
 //! # What a scenario may do
@@ -21,9 +21,11 @@
 //! they run. Nothing else may decide what a thread does: no address, no clock of the machine, no
 //! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
 
+mod cause;
 mod digest;
 #[cfg(feature = "shuttle")]
 mod explore;
+mod file;
 #[cfg(feature = "loom")]
 mod on_loom;
 #[cfg(feature = "shuttle")]
@@ -36,12 +38,15 @@ mod quiet;
 #[cfg_attr(not(all(feature = "loom", feature = "shuttle")), allow(dead_code))]
 mod record;
 mod story;
+mod telling;
 mod threads;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod value;
 
+pub use cause::Cause;
 #[cfg(feature = "shuttle")]
-pub use explore::Explore;
+pub use explore::{Explore, Replayed};
+pub use file::{FailureFile, Verdict};
 #[cfg(feature = "loom")]
 pub use on_loom::{Loom, LoomSc, LoomWeak};
 #[cfg(feature = "shuttle")]
@@ -49,7 +54,8 @@ pub use on_shuttle::Shuttle;
 pub use outcome::{
     Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling, Search,
 };
-pub use story::{Row, Story};
+pub use record::Told;
+pub use story::{Doing, End, NamedStep, Row, Story, Word};
 pub use threads::Threads;
 
 use netpoller::seam::Primitives;
@@ -73,14 +79,11 @@ pub trait Engine: Primitives + Clone {
         });
     }
 
-    /// Adds a step of the state machine to the story: what it was, and the word before and after,
-    /// which `read` turns into text. Neither a step that could be interleaved nor a part of the
-    /// behaviour: it follows from the operations around it.
-    fn tell(label: &'static str, words: [u64; 2], read: fn(u64) -> String) {
+    /// Adds a step of the state machine to the story, to which it gives a column. Neither a step
+    /// that could be interleaved nor a part of the behaviour: it follows from the operations around it.
+    fn tell(step: Told) {
         record::done(record::Done {
-            label,
-            arguments: words,
-            words: Some(read),
+            told: Some(step),
             ..record::Done::new(record::Op::Step, record::Object::NONE)
         });
     }

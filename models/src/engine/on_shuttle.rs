@@ -384,7 +384,7 @@ impl Engine for Shuttle {
             } else {
                 FailureKind::Engine
             };
-            seen.failure = Some(Failure { kind, message, story: record::story() });
+            seen.failure = Some(Failure::now(kind, message));
         }
         Outcome {
             engine: match limits.sampling {
@@ -458,6 +458,8 @@ fn live(
     if left.fetch_sub(1, SeqCst) > 1 {
         return;
     }
+    // Which thread it was that ended last is nothing that a thread does or sees.
+    record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(finally) = finally
         && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()
@@ -471,7 +473,7 @@ fn live(
 /// A thread has panicked: from here on nothing is scheduled.
 fn failed(seen: &Mutex<Seen>) {
     let message = quiet::message().unwrap_or_else(|| "a panic that was not reported".to_owned());
-    let failure = Failure { kind: FailureKind::Panic, message, story: record::story() };
+    let failure = Failure::now(FailureKind::Panic, message);
     seen.lock().unwrap_or_else(PoisonError::into_inner).failure.get_or_insert(failure);
 }
 

@@ -4,8 +4,11 @@
 //! one: after a run that no limit cut short and whose end was seen. A run that was cut says by
 //! what; a run that sampled says how often and from which seed.
 
+use super::cause::Cause;
+use super::record;
 use super::story::Story;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -145,7 +148,8 @@ pub enum Completeness {
 }
 
 /// How an execution failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// Unfinished threads, and none that could go on. A lost wakeup is one.
     Deadlock,
@@ -160,20 +164,42 @@ pub enum FailureKind {
 pub struct Failure {
     /// How.
     pub kind: FailureKind,
-    /// In one line.
+    /// What the engine, an oracle or a thread said.
     pub message: String,
+    /// Why, in one line.
+    pub cause: Cause,
     /// What led to it.
     pub story: Story,
 }
 
+impl Failure {
+    /// A failure that ends a story.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: String, story: Story) -> Failure {
+        let cause = Cause::of(kind, &message, &story);
+        Failure { kind, message, cause, story }
+    }
+
+    /// The kind and the cause in one line; with the rules that the scenario is `about` if no rule
+    /// could be told.
+    #[must_use]
+    pub fn headline(&self, about: &str) -> String {
+        let mut text = format!("{}: {}", self.kind, self.cause);
+        if self.cause.rules.is_empty() && !about.is_empty() {
+            text.push_str(&format!(" (the scenario is about {about})"));
+        }
+        text
+    }
+
+    /// A failure of the execution that is on record.
+    pub(in crate::engine) fn now(kind: FailureKind, message: String) -> Failure {
+        Failure::new(kind, message, record::story())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            FailureKind::Deadlock => "deadlock",
-            FailureKind::Panic => "panic",
-            FailureKind::Engine => "engine",
-        };
-        writeln!(f, "{kind}: {}", self.message)?;
+        writeln!(f, "{}", self.headline(""))?;
         write!(f, "{}", self.story)
     }
 }

@@ -15,20 +15,30 @@
 //!   The behaviour of an execution is that of its threads, whatever the interleaving was.
 //! - The *story* is the sequence of all operations as they happened, with all their values.
 //!
+//! An object has a second name, for people and for failures that are replayed ([`called`]): the file
+//! that it was made in, and how many that thread had made in that file before. So it keeps its name
+//! when another file makes one object more.
+//!
+//! After a panic nothing is recorded any more: what destructors do then is no part of the story.
+//!
 //! All of it lies in a thread-local: loom and shuttle run the threads of a model as coroutines on
 //! one thread of the operating system. Whoever gives control away says who is running when it
 //! comes back ([`resume`]). On the engine of OS threads each has a record of its own, with nothing
 //! but notes in it, and the records are put together at the end ([`detach`], [`attach`]).
 
 use super::digest::Digest;
-use super::story::{Event, Story};
+use super::quiet;
+use super::story::Story;
+use super::telling;
+use core::panic::Location;
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 
 /// The thread that builds the plan, before any other runs.
 pub(crate) const SETUP: usize = 0;
 
 /// An operation of the seam.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     Load,
     Store,
@@ -48,8 +58,15 @@ pub(crate) enum Op {
     Asleep,
 }
 
+/// An operation and who did it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) thread: usize,
+    pub(crate) done: Done,
+}
+
 /// The name of an object: who made it, and how many that thread had made before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Object(u32);
 
 impl Object {
@@ -103,6 +120,53 @@ pub(crate) struct Record {
     pub(crate) events: Vec<Event>,
     /// The names that the scenario gave to objects.
     pub(crate) labels: Vec<(Object, &'static str, u32)>,
+    /// Where each object was made.
+    pub(crate) origins: Vec<(Object, &'static Location<'static>)>,
+}
+
+impl Record {
+    /// The file that an object was made in.
+    pub(crate) fn origin(&self, object: Object) -> Option<&'static str> {
+        let made = self.origins.iter().find(|(other, _)| *other == object)?;
+        Some(made.1.file())
+    }
+
+    /// The name of an object for people, and for a replay: see above. That of a thread is the
+    /// thread's.
+    pub(crate) fn called(&self, object: Object) -> String {
+        if object == Object::NONE {
+            return String::new();
+        }
+        let maker = self.tracks.get(object.maker()).map_or("outside", |track| track.name);
+        if object.number() == 0 {
+            return maker.to_owned();
+        }
+        let label = self.labels.iter().find(|(labelled, _, _)| *labelled == object);
+        let name = match label {
+            Some((_, label, 0)) => (*label).to_owned(),
+            Some((_, label, number)) => format!("{label} {number}"),
+            None => self.numbered(object),
+        };
+        if object.maker() == SETUP { name } else { format!("{name} of {maker}") }
+    }
+
+    fn numbered(&self, object: Object) -> String {
+        let Some(file) = self.origin(object) else { return format!("object.{}", object.number()) };
+        let mine = self.origins.iter().take_while(|(other, _)| *other != object);
+        let before =
+            mine.filter(|(other, at)| other.maker() == object.maker() && at.file() == file);
+        format!("{}.{}", stem(file), before.count() + 1)
+    }
+}
+
+/// `slot` for `impl/src/slot.rs`, `kernel` for `models/src/kernel/mod.rs`.
+fn stem(file: &str) -> &str {
+    let path = Path::new(file);
+    let named = match path.file_stem() {
+        Some(stem) if stem == "mod" => path.parent().and_then(Path::file_name),
+        stem => stem,
+    };
+    named.and_then(|name| name.to_str()).unwrap_or("object")
 }
 
 thread_local! {
@@ -116,6 +180,7 @@ pub(crate) fn begin() {
         record.tracks.clear();
         record.events.clear();
         record.labels.clear();
+        record.origins.clear();
         record.tracks.push(Track::new("setup", SETUP));
     });
     resume(SETUP);
@@ -145,13 +210,17 @@ pub(crate) fn name() -> &'static str {
     RECORD.with_borrow(|record| record.tracks.get(current()).map_or("outside", |track| track.name))
 }
 
-/// The running thread has made an object: the name of it.
+/// The running thread has made an object: the name of it. The primitives of the seam say where they
+/// are made, so the caller here is whoever made the word or the lock.
+#[track_caller]
 pub(crate) fn made() -> Object {
     let thread = current();
+    let origin = Location::caller();
     RECORD.with_borrow_mut(|record| {
         let Some(track) = record.tracks.get_mut(thread) else { return Object::NONE };
         track.made += 1;
         let object = Object::new(thread, track.made);
+        record.origins.push((object, origin));
         if let Some((label, number)) = &mut track.label {
             record.labels.push((object, label, *number));
             *number += 1;
@@ -171,6 +240,9 @@ pub(crate) fn label(label: &'static str) {
 
 /// The running thread is about to do this. It may not be able to yet.
 pub(crate) fn entered(op: Op, object: Object) {
+    if quiet::panicked() {
+        return;
+    }
     RECORD.with_borrow_mut(|record| {
         if let Some(track) = record.tracks.get_mut(current()) {
             track.entered = Some((op, object));
@@ -186,13 +258,39 @@ pub(crate) struct Done {
     pub(crate) arguments: [u64; 2],
     pub(crate) seen: Option<u64>,
     pub(crate) label: &'static str,
-    /// How the arguments of a [`Op::Step`] read.
-    pub(crate) words: Option<fn(u64) -> String>,
+    /// What an [`Op::Step`] is about.
+    pub(crate) told: Option<Told>,
+}
+
+/// A step of a state machine: which word it concerns, why it was taken, what was there and what is
+/// there now.
+#[derive(Clone, Copy)]
+pub struct Told {
+    /// The name of the word.
+    pub word: &'static str,
+    /// Which of several that are alike; 0 if there is one.
+    pub entry: u32,
+    /// What the step is, in a word or two.
+    pub why: &'static str,
+    /// The word before and after; equal if it was looked at and left as it is.
+    pub values: [u64; 2],
+    /// How such a word reads.
+    pub read: fn(u64) -> String,
+    /// Whether it is a word that keeps its value, and so a column of the table. If not, the two
+    /// values are what was compared.
+    pub lasts: bool,
+}
+
+impl core::fmt::Debug for Told {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let [before, after] = self.values.map(self.read);
+        write!(f, "{} {}, {}: {before} -> {after}", self.word, self.entry, self.why)
+    }
 }
 
 impl Done {
     pub(crate) const fn new(op: Op, object: Object) -> Done {
-        Done { op, object, arguments: [0; 2], seen: None, label: "", words: None }
+        Done { op, object, arguments: [0; 2], seen: None, label: "", told: None }
     }
 
     /// What a digest of a behaviour takes in of it.
@@ -217,6 +315,9 @@ impl Done {
 
 /// The running thread has done this.
 pub(crate) fn done(done: Done) {
+    if quiet::panicked() {
+        return;
+    }
     let thread = current();
     RECORD.with_borrow_mut(|record| {
         let Some(track) = record.tracks.get_mut(thread) else { return };
@@ -232,6 +333,9 @@ pub(crate) fn done(done: Done) {
 
 /// The running thread has come to its end.
 pub(crate) fn ended() {
+    if quiet::panicked() {
+        return;
+    }
     RECORD.with_borrow_mut(|record| {
         if let Some(track) = record.tracks.get_mut(current()) {
             track.entered = None;
@@ -255,7 +359,12 @@ pub(crate) fn steps() -> usize {
 
 /// The story so far.
 pub(crate) fn story() -> Story {
-    RECORD.with_borrow(Story::of)
+    RECORD.with_borrow(telling::tell)
+}
+
+/// Looks at the record.
+pub(crate) fn look<R>(look: impl FnOnce(&Record) -> R) -> R {
+    RECORD.with_borrow(look)
 }
 
 /// Takes the record of the running thread away, for [`attach`] elsewhere.

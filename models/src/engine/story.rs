@@ -1,180 +1,272 @@
 //! The story of an execution that failed: a table of what happened, in the order in which it
-//! happened, and what every thread was up to at the end.
+//! happened, with the words of the protocol after each step, and what every thread was up to at
+//! the end.
+//!
+//! It is data ([`telling`](super::telling) makes it out of the record), goes into a file and comes
+//! back ([`FailureFile`](super::FailureFile)), and is displayed as text here and as a page by
+//! `netpoller-check story`.
 
-use super::record::{Done, Object, Op, Record, SETUP};
 use core::fmt;
-use std::borrow::Cow;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// An operation and who did it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
-    pub(crate) thread: usize,
-    pub(crate) done: Done,
-}
+/// The thread that builds the plan, in the rows of a story.
+pub(crate) const SETUP: &str = "setup";
 
 /// What happened, step by step. Displays as a table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
-    rows: Vec<Row>,
-    threads: Vec<String>,
+    pub(crate) words: Vec<Word>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) ends: Vec<End>,
+    pub(crate) steps: Vec<NamedStep>,
+}
+
+/// A word of the protocol that the story keeps track of: a column of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Its name, such as `read slot` or `info 1`.
+    pub name: String,
+    /// Which entry it belongs to, if there are several.
+    pub entry: u32,
+    /// What was in it before it was first looked at.
+    pub start: String,
 }
 
 /// One step of a story.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The name of the thread.
-    pub thread: &'static str,
+    pub thread: String,
     /// What it did.
-    pub operation: &'static str,
+    pub operation: String,
     /// With which object.
     pub object: String,
     /// Which values went in and came out.
     pub values: String,
+    /// What it was in the state machine, such as `announce`; empty for most.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The words that it changed, by name, and what is in them now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub after: BTreeMap<String, String>,
+    /// The newest value, where the thread saw an older one: only weak memory shows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+}
+
+/// A step as a replay looks for it: which thread does what with which object for the how manieth
+/// time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NamedStep {
+    /// The name of the thread.
+    pub thread: String,
+    /// What it does.
+    pub operation: String,
+    /// With which object: by the file that the object was made in and its number there, or as the
+    /// scenario called it.
+    pub object: String,
+    /// The first time is 1.
+    pub occurrence: u32,
+    /// What was chosen, if the operation is a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<u64>,
+}
+
+/// A thread at the end of the story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The name of the thread.
+    pub thread: String,
+    /// What it was up to.
+    pub doing: Doing,
+}
+
+/// What a thread was up to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Doing {
+    /// It has ended.
+    Ended,
+    /// It was running.
+    Runs,
+    /// It has panicked.
+    Panicked,
+    /// It waits in park for an unpark.
+    Parked {
+        /// Whether the kernel put it to sleep.
+        kernel: bool,
+    },
+    /// It waits for a lock.
+    AwaitsLock {
+        /// Which lock.
+        lock: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// It was about to do something that nothing kept it from.
+    About {
+        /// What.
+        operation: String,
+        /// With which object.
+        object: String,
+    },
+}
+
+impl Doing {
+    /// Whether it waits for something that somebody else has to do.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self, Doing::Parked { .. } | Doing::AwaitsLock { .. })
+    }
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doing::Ended => f.write_str("has ended"),
+            Doing::Runs => f.write_str("runs"),
+            Doing::Panicked => f.write_str("has panicked"),
+            Doing::Parked { kernel: false } => f.write_str("waits in park for an unpark"),
+            Doing::Parked { kernel: true } => f.write_str("waits in the kernel for an event"),
+            Doing::AwaitsLock { lock, holder } if lock.starts_with("lock of ") => {
+                write!(f, "waits for the {lock}, held by {holder}")
+            }
+            Doing::AwaitsLock { lock, holder } => {
+                write!(f, "waits for the lock of {lock}, held by {holder}")
+            }
+            Doing::About { operation, object } => write!(f, "is about to {operation} {object}"),
+        }
+    }
+}
+
+impl fmt::Display for NamedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NamedStep { thread, operation, object, occurrence, .. } = self;
+        write!(f, "{thread}: {operation}")?;
+        if !object.is_empty() {
+            write!(f, " {object}")?;
+        }
+        write!(f, ", occurrence {occurrence}")
+    }
+}
+
+impl Row {
+    /// Whether it belongs to the setup, before any thread ran.
+    #[must_use]
+    pub fn is_setup(&self) -> bool {
+        self.thread == SETUP
+    }
 }
 
 impl Story {
+    /// The words of the protocol that the story keeps track of.
+    #[must_use]
+    pub fn words(&self) -> &[Word] {
+        &self.words
+    }
+
     /// The steps, in the order in which they happened.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// What each thread was up to at the end, such as `waiter: waits in park`.
+    /// What each thread was up to at the end.
     #[must_use]
-    pub fn threads(&self) -> &[String] {
-        &self.threads
+    pub fn ends(&self) -> &[End] {
+        &self.ends
     }
 
-    pub(crate) fn of(record: &Record) -> Story {
-        let rows = record.events.iter().map(|event| row(record, event)).collect();
-        let threads = record.tracks.iter().skip(SETUP + 1).map(|track| {
-            let state = match track.entered {
-                _ if track.ended => Cow::from("has ended"),
-                None => Cow::from("runs"),
-                Some((Op::Park, _)) => Cow::from("waits in park for an unpark"),
-                Some((Op::Lock, object)) => format!(
-                    "waits for the lock of {}, held by {}",
-                    name(record, object),
-                    holder(record, object)
-                )
-                .into(),
-                Some((op, object)) => {
-                    format!("is about to {} {}", verb(op), name(record, object)).into()
-                }
-            };
-            format!("{}: {state}", track.name)
-        });
-        Story { rows, threads: threads.collect() }
+    /// The same as text, such as `waiter: waits in park for an unpark`.
+    #[must_use]
+    pub fn threads(&self) -> Vec<String> {
+        self.ends.iter().map(|end| format!("{}: {}", end.thread, end.doing)).collect()
     }
-}
 
-/// Who holds a lock: who took it last, unless it was given back since.
-fn holder(record: &Record, lock: Object) -> &'static str {
-    let last =
-        record.events.iter().rev().find(|event| {
-            event.done.object == lock && matches!(event.done.op, Op::Lock | Op::Unlock)
-        });
-    match last {
-        Some(event) if event.done.op == Op::Lock => record.tracks[event.thread].name,
-        _ => "nobody",
+    /// The steps that a replay goes by.
+    #[must_use]
+    pub fn steps(&self) -> &[NamedStep] {
+        &self.steps
     }
-}
 
-fn verb(op: Op) -> &'static str {
-    match op {
-        Op::Load => "load",
-        Op::Store => "store",
-        Op::Swap => "swap",
-        Op::CompareExchange => "compare-exchange",
-        Op::FetchOr => "fetch-or",
-        Op::FetchAnd => "fetch-and",
-        Op::Lock => "lock",
-        Op::Unlock => "unlock",
-        Op::Park => "park",
-        Op::Unpark => "unpark",
-        Op::Choose => "choose",
-        Op::Note => "note",
-        Op::Step => "  =",
-        Op::Asleep => "await sleep of",
+    /// How many rows belong to the setup; they come first.
+    #[must_use]
+    pub fn setup(&self) -> usize {
+        self.rows.iter().take_while(|row| row.is_setup()).count()
+    }
+
+    /// What is in a word after a number of rows.
+    #[must_use]
+    pub fn word_after(&self, word: &Word, rows: usize) -> String {
+        let written = self.rows[..rows].iter().rev().find_map(|row| row.after.get(&word.name));
+        written.unwrap_or(&word.start).clone()
+    }
+
+    /// What is in a word at the end.
+    #[must_use]
+    pub fn at_the_end(&self, word: &Word) -> String {
+        self.word_after(word, self.rows.len())
+    }
+
+    /// Whether a row changes the word.
+    fn changes(&self, word: &Word) -> bool {
+        self.rows.iter().any(|row| row.after.contains_key(&word.name))
     }
 }
 
-fn name(record: &Record, object: Object) -> String {
-    if object == Object::NONE {
-        return String::new();
-    }
-    let maker = record.tracks.get(object.maker()).map_or("outside", |track| track.name);
-    if object.number() == 0 {
-        return maker.to_owned();
-    }
-    match record.labels.iter().find(|(labelled, _, _)| *labelled == object) {
-        Some((_, label, 0)) => (*label).to_owned(),
-        Some((_, label, number)) => format!("{label} {number}"),
-        None => format!("{maker}.{}", object.number()),
-    }
-}
-
-fn row(record: &Record, event: &Event) -> Row {
-    let done = &event.done;
-    let [first, second] = done.arguments.map(Value);
-    let seen = Value(done.seen.unwrap_or_default());
-    let values = match done.op {
-        Op::Load => format!("{seen}"),
-        Op::Store => format!("<- {first}"),
-        Op::Swap => format!("{seen} <- {first}"),
-        Op::CompareExchange if done.seen == Some(done.arguments[0]) => {
-            format!("{first} <- {second}")
-        }
-        Op::CompareExchange => format!("failed: {seen} there, not {first}"),
-        Op::FetchOr => format!("{seen} | {first}"),
-        Op::FetchAnd => format!("{seen} & {first}"),
-        Op::Choose => format!("{seen} of {first}"),
-        Op::Note => format!("{} = {seen}", done.label),
-        Op::Step => step(done),
-        Op::Lock | Op::Unlock | Op::Park | Op::Unpark | Op::Asleep => String::new(),
-    };
-    let thread = record.tracks.get(event.thread).map_or("outside", |track| track.name);
-    Row { thread, operation: verb(done.op), object: name(record, done.object), values }
-}
-
-/// What a step of the state machine did to a word.
-fn step(done: &Done) -> String {
-    let [before, after] = done.arguments.map(|word| match done.words {
-        Some(read) => read(word),
-        None => word.to_string(),
-    });
-    if before == after {
-        format!("{}: leaves {before}", done.label)
-    } else {
-        format!("{}: {before} -> {after}", done.label)
-    }
-}
-
-/// Small numbers are easier to read in decimals, packed words in hexadecimals.
-struct Value(u64);
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 10_000 { write!(f, "{}", self.0) } else { write!(f, "{:#x}", self.0) }
-    }
-}
-
+/// The table: a column per word that changes, and in it what the word holds from that step on. The
+/// steps of the setup are one line.
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |of: fn(&Row) -> usize| self.rows.iter().map(of).max().unwrap_or(0);
-        let thread = width(|row| row.thread.len());
-        let operation = width(|row| row.operation.len());
-        let object = width(|row| row.object.len());
-        for (step, row) in self.rows.iter().enumerate() {
-            let line = format!(
-                "{step:4}  {:thread$}  {:operation$}  {:object$}  {}",
-                row.thread, row.operation, row.object, row.values
-            );
-            writeln!(f, "{}", line.trim_end())?;
+        let setup = self.setup();
+        let (words, still): (Vec<_>, Vec<_>) =
+            self.words.iter().partition(|word| self.changes(word));
+        let mut table = Vec::new();
+        let mut heads = vec!["step", "thread", "operation", "object", "values", ""];
+        heads.extend(words.iter().map(|word| &*word.name));
+        table.push(heads.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        if !words.is_empty() || setup > 0 {
+            let mut start = vec![String::new(); 5];
+            (start[1], start[2]) = ("setup".to_owned(), format!("{setup} steps"));
+            start.push(String::new());
+            start.extend(words.iter().map(|word| self.word_after(word, setup)));
+            table.push(start);
         }
-        for thread in &self.threads {
+        for (step, row) in self.rows.iter().enumerate().skip(setup) {
+            let why = match &row.newest {
+                Some(newest) => format!("old: the newest is {newest}"),
+                None => row.why.clone(),
+            };
+            let mut line = vec![step.to_string()];
+            line.extend([&row.thread, &row.operation, &row.object, &row.values].map(Clone::clone));
+            line.push(why);
+            line.extend(words.iter().map(|w| row.after.get(&w.name).cloned().unwrap_or_default()));
+            table.push(line);
+        }
+        write_table(f, &table)?;
+        for word in still {
+            writeln!(f, "      {} stays {}", word.name, word.start)?;
+        }
+        for thread in self.threads() {
             writeln!(f, "      {thread}")?;
         }
         Ok(())
     }
+}
+
+/// Columns as wide as what is in them, the first one to the right.
+fn write_table(f: &mut fmt::Formatter<'_>, table: &[Vec<String>]) -> fmt::Result {
+    let columns = table.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    for line in table {
+        let mut text = format!("{:>1$}", line[0], widths[0]);
+        for (cell, width) in line.iter().zip(&widths).skip(1).filter(|(_, width)| **width > 0) {
+            text.push_str(&format!("  {cell:width$}"));
+        }
+        writeln!(f, "{}", text.trim_end())?;
+    }
+    Ok(())
 }

@@ -132,7 +132,7 @@ fn round(build: &impl Fn() -> Plan, seed: u64) -> Option<Failure> {
 
 fn failure(message: Option<String>) -> Option<Failure> {
     let message = message.unwrap_or_else(|| "a panic that was not reported".to_owned());
-    Some(Failure { kind: FailureKind::Panic, message, story: record::story() })
+    Some(Failure::now(FailureKind::Panic, message))
 }
 
 /// Each thread of each round draws numbers of its own, never from zero, where xorshift stays.

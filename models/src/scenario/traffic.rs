@@ -222,8 +222,7 @@ scenario! {
         let (reader, closer) = (poller.clone(), poller.clone());
         let twin = Arc::new(twin);
         let called = Arc::clone(&twin);
-        // A step before the first look and one after the last: with them loom passes over two
-        // behaviours, which `models/tests/engine_gaps.rs` shows.
+        // A step before the first look and one after the last, as the lock of the descriptor has them.
         let right = E::AtomicU32::new(0);
         Plan::new()
             .thread("reader", move || {

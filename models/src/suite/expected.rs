@@ -7,7 +7,7 @@
 //! loom-weak = { executions = 20000, complete = false } # a quick run stops here
 //! ```
 
-use super::{Kind, gap};
+use super::Kind;
 use crate::engine::{Completeness, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ impl Expected {
     pub fn pin(&mut self, scenario: &str, kind: Kind, outcome: &Outcome) {
         let exhaustive = matches!(outcome.completeness, Completeness::Exhaustive(_));
         let entry = self.scenarios.entry(scenario.to_owned()).or_default();
-        if exhaustive && kind.settles_behaviours() && gap(scenario, kind).is_none() {
+        if exhaustive && kind.settles_behaviours() {
             entry.behaviours = Some(behaviours(outcome));
         }
         let complete = complete(&outcome.completeness);
@@ -168,11 +168,7 @@ impl Expected {
                 pinned.executions, outcome.executions
             ));
         }
-        if let Some(gap) = gap(scenario, kind) {
-            if outcome.behaviours.len() != gap.seen {
-                return Verdict::Differs(format!("the known gap has changed: {gap:?}"));
-            }
-        } else if exhaustive && kind.settles_behaviours() {
+        if exhaustive && kind.settles_behaviours() {
             let seen = behaviours(outcome);
             if entry.behaviours.as_ref() != Some(&seen) {
                 let pinned = entry.behaviours.as_deref().unwrap_or("none");

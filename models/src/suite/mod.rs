@@ -135,34 +135,6 @@ impl Kind {
     }
 }
 
-/// A scenario in which an engine comes to the end of its search without having seen everything.
-#[derive(Clone, Copy, Debug)]
-pub struct Gap {
-    /// The scenario.
-    pub scenario: &'static str,
-    /// The engine.
-    pub engine: &'static str,
-    /// How many behaviours it sees.
-    pub seen: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
-/// The gaps that are known: scenarios in which a thread takes a lock while it holds another one.
-/// `models/tests/engine_gaps.rs` shows each of them: plain depth-first
-/// search and explore see the same set, the engine a part of it.
-pub const GAPS: &[Gap] = &[
-    Gap { scenario: "stream_close_below_the_lock", engine: "loom-sc", seen: 13, of: 15 },
-    Gap { scenario: "park_deadline_in_past", engine: "loom-sc", seen: 8, of: 10 },
-    Gap { scenario: "park_deadline_expires", engine: "loom-sc", seen: 8, of: 12 },
-];
-
-/// The gap of an engine in a scenario, if one is known.
-#[must_use]
-pub fn gap(scenario: &str, kind: Kind) -> Option<&'static Gap> {
-    GAPS.iter().find(|gap| gap.scenario == scenario && gap.engine == kind.name())
-}
-
 /// The limits of a quick run.
 #[must_use]
 pub fn quick(kind: Kind, pinned: Option<&Pinned>) -> Limits {
@@ -198,7 +170,8 @@ pub fn check_all(kind: Kind) {
         let verdict = expected.judge(scenario.name, kind, &outcome);
         println!("{:<34} {outcome} {verdict}", scenario.name);
         if let Some(failure) = &outcome.failure {
-            wrong.push(format!("{}: {failure}", scenario.name));
+            let headline = failure.headline(scenario.rules);
+            wrong.push(format!("{}: {headline}\n{}", scenario.name, failure.story));
         } else if verdict != Verdict::AsPinned {
             wrong.push(format!("{}: {verdict}", scenario.name));
         }

@@ -6,11 +6,19 @@
 #![forbid(unsafe_code)]
 
 mod differential;
+mod junit;
 mod list;
+mod merge;
 mod mutants;
 mod one;
+mod process;
+mod replay;
 mod run;
+mod shard;
+mod story;
+mod table;
 mod vectors;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -29,6 +37,12 @@ enum Command {
     List(list::Arguments),
     /// Run scenarios on engines and hold the numbers against `models/expected.toml`.
     Run(run::Arguments),
+    /// Put the parts of a run together that several machines made, and judge the whole.
+    Merge(merge::Arguments),
+    /// Run a failure once more, by its steps, and tell whether it is still there.
+    Replay(replay::Arguments),
+    /// Show a failure: as text, or as a page for a browser.
+    Story(story::Arguments),
     /// Put known bugs into a copy of the sources, one at a time, and see each of them caught.
     Mutants(mutants::Arguments),
     /// Replay recorded programs on the simulated kernel and on this machine's.
@@ -44,6 +58,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::List(arguments) => list::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
+        Command::Merge(arguments) => merge::main(&arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
+        Command::Story(arguments) => story::main(&arguments),
         Command::Mutants(arguments) => mutants::main(&arguments),
         Command::Vectors(arguments) => vectors::main(&arguments),
         Command::Differential(arguments) => differential::main(&arguments),

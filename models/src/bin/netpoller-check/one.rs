@@ -1,9 +1,10 @@
 //! `netpoller-check one`: what a child process does, and how its report reads.
 
 use crate::Error;
-use netpoller_models::engine::{Completeness, Failure, FailureKind, Limits, Outcome};
+use netpoller_models::engine::{Completeness, Failure, FailureFile, Limits, Outcome, Sampling};
 use netpoller_models::oracle::{self, Which};
-use netpoller_models::suite::{Expected, Kind, Verdict, gap, quick};
+use netpoller_models::scenario::Scenario;
+use netpoller_models::suite::{Expected, Kind, Verdict, quick};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,14 +23,18 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Reach {
     /// Go through everything, however long it takes, instead of stopping where `expected.toml`
-    /// says; engines that sample take 50 times as many samples.
+    /// says; engines that sample take many more samples, each time others, and shuttle samples by
+    /// priorities too.
     #[arg(long)]
     pub(crate) deep: bool,
     /// Stop each run after this many seconds. The run says so.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) seconds: Option<u64>,
-    /// Where the engines that sample start.
-    #[arg(long)]
+    /// How many samples the engines take that sample.
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<u64>,
+    /// Where the engines that sample start. A deep run draws one if none is given, and prints it.
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
     /// Let one oracle judge alone: refinement, quiescence, assertion or deadlock.
     #[arg(long, value_name = "ORACLE")]
@@ -43,12 +48,33 @@ impl Reach {
         if self.deep {
             arguments.push("--deep".to_owned());
         }
-        let numbers = [("--seconds", self.seconds), ("--seed", self.seed)];
+        let numbers =
+            [("--seconds", self.seconds), ("--rounds", self.rounds), ("--seed", self.seed)];
         for (name, value) in numbers {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
         arguments.extend(self.only_oracle.iter().map(|oracle| format!("--only-oracle={oracle}")));
         arguments
+    }
+
+    /// The command that runs one scenario on one engine as far as this says.
+    pub(crate) fn again(&self, scenario: &str, engine: &str) -> String {
+        let arguments: String = self.to_arguments().iter().map(|a| format!(" {a}")).collect();
+        format!("cargo verify run --engine={engine}{arguments} {scenario}")
+    }
+
+    /// How far, in words: the same for all parts of a run that was cut into parts.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = if self.deep { "deep" } else { "quick" }.to_owned();
+        words.extend(self.seconds.map(|seconds| format!(", {seconds} s each")));
+        words.extend(self.rounds.map(|rounds| format!(", {rounds} rounds")));
+        words.extend(self.only_oracle.iter().map(|oracle| format!(", only {oracle}")));
+        words
+    }
+
+    fn is_quick(&self) -> bool {
+        let numbers = [self.seconds, self.rounds, self.seed];
+        !self.deep && numbers.iter().all(Option::is_none)
     }
 
     fn limits(&self, scenario: &str, kind: Kind) -> Limits {
@@ -59,9 +85,43 @@ impl Reach {
             quick(kind, expected.pinned(scenario, kind.name()))
         };
         limits.time = self.seconds.map(Duration::from_secs);
+        limits.rounds = self.rounds.unwrap_or(limits.rounds);
         limits.seed = self.seed.unwrap_or(limits.seed);
         limits
     }
+
+    /// Runs a scenario as far as this says.
+    fn run(&self, scenario: &Scenario, kind: Kind) -> Outcome {
+        let limits = self.limits(scenario.name, kind);
+        let outcome = kind.run(scenario, &limits);
+        if !self.deep || kind != Kind::Shuttle {
+            return outcome;
+        }
+        // What needs one thread to be slow for a long time is found by priorities, not by chance.
+        BY_PRIORITY.iter().fold(outcome, |before, depth| {
+            if before.failure.is_some() {
+                return before;
+            }
+            let sampling = Sampling::Pct { depth: *depth };
+            let rounds = limits.rounds / 2;
+            then(before, kind.run(scenario, &Limits { sampling, rounds, ..limits.clone() }))
+        })
+    }
+}
+
+/// How many ordering constraints a bug may need that a deep run of shuttle looks for by priorities.
+const BY_PRIORITY: [usize; 2] = [2, 3];
+
+/// Two samples, one after the other, as one.
+fn then(mut before: Outcome, after: Outcome) -> Outcome {
+    before.executions += after.executions;
+    before.behaviours.extend(after.behaviours);
+    before.time += after.time;
+    if let Completeness::Sampled { rounds, .. } = &mut before.completeness {
+        *rounds = before.executions;
+    }
+    before.failure = after.failure;
+    before
 }
 
 /// The outcome of a run, as a child reports it.
@@ -75,6 +135,10 @@ pub(crate) struct Report {
     pub(crate) exhaustive: bool,
     /// `all`, or what cut the run short, or how it sampled.
     pub(crate) reach: String,
+    /// How far it was to go: [`Reach::in_words`].
+    pub(crate) asked: String,
+    /// The command that does the same once more.
+    pub(crate) again: String,
     pub(crate) seconds: f64,
     pub(crate) states: usize,
     pub(crate) depth: usize,
@@ -91,7 +155,47 @@ pub(crate) struct Report {
 pub(crate) struct Failed {
     pub(crate) kind: String,
     pub(crate) message: String,
+    /// The kind and the cause, in one line.
+    pub(crate) headline: String,
     pub(crate) story: String,
+    /// What is kept of it; nothing if the process died of it.
+    pub(crate) file: Option<FailureFile>,
+}
+
+impl Report {
+    /// Of a run that came to no end of its own.
+    pub(crate) fn died(
+        scenario: &str,
+        engine: &str,
+        kind: &str,
+        message: String,
+        story: String,
+    ) -> Report {
+        Report {
+            scenario: scenario.to_owned(),
+            engine: engine.to_owned(),
+            executions: 0,
+            behaviours: 0,
+            digest: String::new(),
+            exhaustive: false,
+            reach: kind.to_owned(),
+            asked: String::new(),
+            again: String::new(),
+            seconds: 0.0,
+            states: 0,
+            depth: 0,
+            verdict: String::new(),
+            failure: Some(Failed {
+                kind: kind.to_owned(),
+                headline: format!("{kind}: {message}"),
+                message,
+                story,
+                file: None,
+            }),
+            coverage: Vec::new(),
+            pin: String::new(),
+        }
+    }
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -103,20 +207,18 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
         let which = Which::ALL.into_iter().find(|which| which.name() == name);
         oracle::only(Some(which.ok_or_else(|| format!("no oracle is called {name}"))?));
     }
-    let outcome = kind.run(scenario, &arguments.reach.limits(scenario.name, kind));
+    let outcome = arguments.reach.run(scenario, kind);
     let report = report(scenario.name, kind, &outcome, &arguments.reach);
     println!("{}", serde_json::to_string(&report)?);
     Ok(ExitCode::SUCCESS)
 }
 
 fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Report {
-    let is_quick = !reach.deep && reach.seconds.is_none() && reach.seed.is_none();
     let verdict = match Expected::shipped().judge(scenario, kind, outcome) {
         // A deep or otherwise different run may do more than is pinned, or less.
-        Verdict::Differs(_) | Verdict::NotPinned if !is_quick => String::new(),
+        Verdict::Differs(_) | Verdict::NotPinned if !reach.is_quick() => String::new(),
         verdict => verdict.to_string(),
     };
-    let has_gap = gap(scenario, kind).is_some();
     let mut pin = Expected::default();
     pin.pin(scenario, kind, outcome);
     Report {
@@ -125,33 +227,33 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         executions: outcome.executions,
         behaviours: outcome.behaviours.len(),
         digest: format!("{:032x}", outcome.behaviours_digest()),
-        exhaustive: matches!(outcome.completeness, Completeness::Exhaustive(_)) && !has_gap,
+        exhaustive: matches!(outcome.completeness, Completeness::Exhaustive(_)),
         reach: match &outcome.completeness {
-            Completeness::Exhaustive(_) if has_gap => "end".to_owned(),
             Completeness::Exhaustive(_) => "all".to_owned(),
             Completeness::Ended => "end".to_owned(),
             Completeness::Bounded(bound) => format!("cut by {bound:?}").to_lowercase(),
             Completeness::Sampled { .. } => "sampled".to_owned(),
         },
+        asked: reach.in_words(),
+        again: reach.again(scenario, kind.name()),
         seconds: outcome.time.as_secs_f64(),
         states: outcome.states,
         depth: outcome.depth,
         verdict,
-        failure: outcome.failure.as_ref().map(failed),
+        failure: outcome.failure.as_ref().map(|failure| failed(scenario, kind, failure)),
         coverage: oracle::coverage().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         pin: pin.to_toml(),
     }
 }
 
-fn failed(failure: &Failure) -> Failed {
-    let kind = match failure.kind {
-        FailureKind::Deadlock => "deadlock",
-        FailureKind::Panic => "panic",
-        FailureKind::Engine => "engine",
-    };
+fn failed(scenario: &str, kind: Kind, failure: &Failure) -> Failed {
+    let about = netpoller_models::scenario::find(scenario).map_or("", |found| found.rules);
+    let file = FailureFile::new(scenario, kind.name(), about, failure);
     Failed {
-        kind: kind.to_owned(),
+        kind: failure.kind.to_string(),
         message: failure.message.clone(),
+        headline: file.headline.clone(),
         story: failure.story.to_string(),
+        file: Some(file),
     }
 }

@@ -1,16 +1,17 @@
 //! `cargo verify run`: children side by side, a table, and a verdict.
 
 use crate::one::{Reach, Report};
-use crate::{Error, selected};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, Table};
+use crate::shard::Shard;
+use crate::table::Table;
+use crate::verdict::{Demand, Run, Verdict, disagreements, every_run};
+use crate::{Error, junit, process, selected, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use netpoller_models::suite::{Expected, Kind};
-use std::collections::BTreeMap;
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,50 +23,114 @@ pub(crate) struct Arguments {
     /// How many runs at a time; as many as there are processors if not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// One JSON object a run instead of the table.
-    #[arg(long)]
-    json: bool,
+    /// Only a part of the runs, such as 2/4: the parts of several machines together are the whole,
+    /// and `cargo verify merge` judges it.
+    #[arg(long, value_name = "PART/OF")]
+    shard: Option<Shard>,
+    /// One JSON object a run, instead of the table, or in FILE beside it.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    json: Option<Option<PathBuf>>,
+    /// Write JUnit's XML as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write a page in Markdown as well, such as `$GITHUB_STEP_SUMMARY` takes.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Kill a run after this many seconds: it is hung, and has failed. If not given: 1800 in a quick
+    /// run, ten minutes more than --seconds where that is given, and never in a deep run without.
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<u64>,
     /// Write what was seen into `models/expected.toml`.
     #[arg(long)]
     pin: bool,
+    /// Write each failure to a file in this folder, for `replay` and `story`.
+    #[arg(long, value_name = "DIR", default_value = "target/netpoller-failures")]
+    failures: PathBuf,
     #[command(flatten)]
     reach: Reach,
 }
 
-/// Rows of the transition tables that no correct program takes: the poller panics there.
-const UNREACHABLE: &[(&str, &str)] = &[
-    ("stale-free-nil", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-ready", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-parked", "freeing twice panics (NP-GEN-5)"),
-];
-
 pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let scenarios = selected(&arguments.patterns)?;
+    let scenarios: Vec<_> = selected(&arguments.patterns)?.iter().map(|s| s.name).collect();
     let engines = engines(&arguments.engine)?;
-    let work: Vec<_> = scenarios
-        .iter()
-        .flat_map(|scenario| engines.iter().map(|engine| (scenario.name, engine.name())))
-        .collect();
+    let work = part(every_run(&scenarios, &engines), arguments.shard)?;
     let started = Instant::now();
     let jobs = arguments.jobs.or_else(processors).unwrap_or(1).max(1);
-    let reports = run_all(&work, jobs, &arguments.reach)?;
-    if arguments.json {
-        for report in &reports {
-            println!("{}", serde_json::to_string(report)?);
-        }
-    } else {
-        show(&scenarios.iter().map(|s| s.name).collect::<Vec<_>>(), &engines, &reports);
+    let mut reach = arguments.reach.clone();
+    if reach.deep && reach.seed.is_none() {
+        reach.seed = Some(draw());
+        eprintln!("the samples start at --seed={}", reach.seed.unwrap_or_default());
     }
+    let reports = run_all(&work, jobs, &reach, arguments.patience())?;
     if arguments.pin {
-        match disagreement(&reports) {
+        match disagreements(&reports).first() {
             None => pin(&reports)?,
-            Some(place) => return Err(format!("nothing was pinned: {place}").into()),
+            Some(fault) => return Err(format!("nothing was pinned: {fault}").into()),
         }
     }
-    let whole = arguments.patterns.is_empty() && arguments.engine.is_empty();
-    let fine = verdict(&reports, whole, arguments.pin);
+    // A selection of scenarios need not take all transitions.
+    let whole =
+        arguments.patterns.is_empty() && arguments.engine.is_empty() && arguments.shard.is_none();
+    let demand = Demand { pins: !arguments.pin, transitions: whole };
+    let verdict = Verdict::on(&reports, demand);
+    let table = Table::of(&scenarios, &engines, &reports);
+    let json: String = reports
+        .iter()
+        .map(|report| serde_json::to_string(report).map(|line| line + "\n"))
+        .collect::<Result<_, _>>()?;
+    match &arguments.json {
+        Some(None) => {
+            print!("{json}");
+            eprintln!("{verdict}");
+        }
+        file => {
+            if let Some(Some(file)) = file {
+                std::fs::write(file, json)?;
+            }
+            println!("{}\n{verdict}", table.drawn());
+        }
+    }
+    if let Some(file) = &arguments.junit {
+        junit::write(file, &reports, demand, &verdict.faults)?;
+    }
+    if let Some(file) = &arguments.summary {
+        let part = arguments.shard.map(|shard| format!(", part {shard}")).unwrap_or_default();
+        std::fs::write(file, table.page(&format!("Race verification{part}"), &verdict))?;
+    }
+    crate::story::keep(&arguments.failures, &reports)?;
     eprintln!("{} runs in {:.1} s", reports.len(), started.elapsed().as_secs_f64());
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verdict.is_fine() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What this part of the runs is: a part without any would be a check that checks nothing.
+fn part(all: Vec<Run>, shard: Option<Shard>) -> Result<Vec<Run>, Error> {
+    let Some(shard) = shard else { return Ok(all) };
+    let whole = all.len();
+    let mine = all.into_iter().enumerate().filter(|(position, _)| shard.takes(*position));
+    let mine: Vec<_> = mine.map(|(_, run)| run).collect();
+    if mine.is_empty() {
+        return Err(format!("part {shard} of {whole} runs has none: take fewer parts").into());
+    }
+    Ok(mine)
+}
+
+/// A number that is another one each time, and short enough to be copied by hand.
+fn draw() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64 % 1_000_000_007
+}
+
+impl Arguments {
+    /// After how long a run counts as hung.
+    fn patience(&self) -> Option<Duration> {
+        let seconds = match (self.patience, self.reach.seconds) {
+            (Some(patience), _) => Some(patience),
+            (None, Some(limit)) => Some(limit + 600),
+            (None, None) if self.reach.deep => None,
+            (None, None) => Some(1800),
+        };
+        seconds.map(Duration::from_secs)
+    }
 }
 
 fn processors() -> Option<usize> {
@@ -86,10 +151,14 @@ fn engines(names: &[String]) -> Result<Vec<Kind>, Error> {
         .collect()
 }
 
+/// A run of so many seconds is worth a line of its own.
+const LONG: f64 = 10.0;
+
 fn run_all(
-    work: &[(&'static str, &'static str)],
+    work: &[Run],
     jobs: usize,
     reach: &Reach,
+    patience: Option<Duration>,
 ) -> Result<Vec<Report>, Error> {
     // Shows itself on a terminal only.
     let progress = ProgressBar::new(work.len() as u64).with_style(
@@ -108,7 +177,7 @@ fn run_all(
                     let Ok(Some(place)) = next else { return };
                     let (scenario, engine) = work[place];
                     progress.set_message(format!("{scenario} on {engine}"));
-                    if done.send((place, child(scenario, engine, reach))).is_err() {
+                    if done.send((place, child(scenario, engine, reach, patience))).is_err() {
                         return;
                     }
                 }
@@ -116,8 +185,15 @@ fn run_all(
         }
         drop(done);
         for (place, report) in results {
+            let report = report?;
             progress.inc(1);
-            reports[place] = Some(report?);
+            // Where there is no terminal, a sign of life now and then.
+            if progress.is_hidden() && report.seconds >= LONG {
+                let (done, all) = (progress.position(), work.len());
+                let Report { scenario, engine, .. } = &report;
+                eprintln!("{done} of {all}: {scenario} on {engine}: {}", table::cell(&report));
+            }
+            reports[place] = Some(report);
         }
         progress.finish_and_clear();
         Ok(reports.into_iter().flatten().collect())
@@ -125,125 +201,31 @@ fn run_all(
 }
 
 /// Runs one scenario on one engine in a child process.
-pub(crate) fn child(scenario: &str, engine: &str, reach: &Reach) -> Result<Report, Error> {
-    let program = std::env::current_exe()?;
-    let output = Command::new(program)
-        .args(["one", "--scenario", scenario, "--engine", engine])
-        .args(reach.to_arguments())
-        .stdin(Stdio::null())
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report = text.lines().rev().find_map(|line| serde_json::from_str::<Report>(line).ok());
-    // A model that fails while it fails takes the process along (loom does): that is a failure
-    // of the scenario, not of this command.
-    Ok(report.unwrap_or_else(|| {
-        let error = String::from_utf8_lossy(&output.stderr);
-        let message = format!("the process ended with {}", output.status);
-        Report::died(scenario, engine, message, error.into_owned())
-    }))
-}
-
-fn show(scenarios: &[&str], engines: &[Kind], reports: &[Report]) {
-    let by_place: BTreeMap<_, _> =
-        reports.iter().map(|r| ((r.scenario.as_str(), r.engine.as_str()), r)).collect();
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
-    let mut header = vec![Cell::new("scenario"), Cell::new("threads"), Cell::new("behaviours")];
-    header.extend(engines.iter().map(|kind| Cell::new(kind.name())));
-    table.set_header(header);
-    for name in scenarios {
-        let threads = netpoller_models::scenario::find(name).map_or(0, |s| s.thread_names().len());
-        let settled = engines.iter().filter(|kind| kind.settles_behaviours()).find_map(|kind| {
-            by_place.get(&(*name, kind.name())).filter(|report| report.exhaustive)
-        });
-        let behaviours = settled.map_or("?".to_owned(), |report| report.behaviours.to_string());
-        let mut row = vec![Cell::new(name), right(&threads.to_string()), right(&behaviours)];
-        for kind in engines {
-            row.push(right(
-                &by_place.get(&(*name, kind.name())).map_or_else(String::new, |r| cell(r)),
-            ));
+pub(crate) fn child(
+    scenario: &str,
+    engine: &str,
+    reach: &Reach,
+    patience: Option<Duration>,
+) -> Result<Report, Error> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["one", "--scenario", scenario, "--engine", engine]).args(reach.to_arguments());
+    let child = process::output(command, patience)?;
+    let report = child.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let report = match (report, child.status) {
+        (Some(report), _) => return Ok(report),
+        // A model that fails while it fails takes the process along (loom does): that is a failure
+        // of the scenario, not of this command.
+        (None, Some(status)) => {
+            let message = format!("the process ended with {status}");
+            Report::died(scenario, engine, "died", message, child.stderr)
         }
-        table.add_row(row);
-    }
-    println!("{table}");
-    println!(
-        "Each cell: executions, how far they reach, seconds.\n\
-         all      every interleaving was gone through, without any bound (a certificate was issued)\n\
-         end      loom went to the end of its search; it is known to pass over some interleavings\n\
-         cut      the run stopped at the pinned number of executions; more would be found by --deep\n\
-         sampled  random schedules, or whatever the operating system did\n\
-         behaviours: how many distinct outcomes there are, per thread, operation and value; `?` where\n\
-         no engine with sequentially consistent memory went through everything."
-    );
-}
-
-fn right(text: &str) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
-}
-
-fn cell(report: &Report) -> String {
-    if let Some(failure) = &report.failure {
-        return format!("FAILED: {}", failure.kind);
-    }
-    let reach = report.reach.split(' ').next().unwrap_or_default();
-    format!("{} {reach} {:.1}", report.executions, report.seconds)
-}
-
-/// Prints what is wrong; says whether nothing is.
-fn verdict(reports: &[Report], whole: bool, pinning: bool) -> bool {
-    let mut fine = !reports.is_empty();
-    for report in reports {
-        let place = format!("{} on {}", report.scenario, report.engine);
-        if let Some(failure) = &report.failure {
-            fine = false;
-            println!("\n{place}: {}: {}\n{}", failure.kind, failure.message, failure.story);
-        } else if !report.verdict.is_empty() && report.verdict != "as pinned" && !pinning {
-            fine = false;
-            println!("{place}: {}", report.verdict);
+        (None, None) => {
+            let seconds = patience.unwrap_or_default().as_secs();
+            let message = format!("killed after {seconds} s without an outcome");
+            Report::died(scenario, engine, "hang", message, child.stderr)
         }
-    }
-    if let Some(place) = disagreement(reports) {
-        fine = false;
-        println!("{place}");
-    }
-    let mut taken: BTreeMap<&str, u64> = BTreeMap::new();
-    for (name, count) in reports.iter().flat_map(|report| &report.coverage) {
-        *taken.entry(name).or_default() += count;
-    }
-    let never: Vec<_> = taken.iter().filter(|(_, count)| **count == 0).map(|(n, _)| *n).collect();
-    println!("transitions of the spec: {} of {} taken", taken.len() - never.len(), taken.len());
-    // A selection of scenarios need not take them all.
-    for name in never.into_iter().filter(|_| whole) {
-        match UNREACHABLE.iter().find(|(row, _)| *row == name) {
-            Some((_, why)) => println!("  never {name}: {why}"),
-            None => {
-                println!("  never {name}: a scenario is missing");
-                fine = false;
-            }
-        }
-    }
-    let exhaustive = reports.iter().filter(|report| report.exhaustive).count();
-    let failed = reports.iter().filter(|report| report.failure.is_some()).count();
-    println!("{} runs: {exhaustive} exhaustive, {failed} failed", reports.len());
-    fine
-}
-
-/// Two engines that went through everything have to have seen the same behaviours.
-fn disagreement(reports: &[Report]) -> Option<String> {
-    let mut settled: BTreeMap<&str, &Report> = BTreeMap::new();
-    for report in reports.iter().filter(|report| report.exhaustive) {
-        if !Kind::find(&report.engine).is_some_and(Kind::settles_behaviours) {
-            continue;
-        }
-        let first = settled.entry(&report.scenario).or_insert(report);
-        if first.digest != report.digest {
-            return Some(format!(
-                "{}: {} and {} both went through everything, and saw {} and {} behaviours",
-                report.scenario, first.engine, report.engine, first.behaviours, report.behaviours
-            ));
-        }
-    }
-    None
+    };
+    Ok(Report { asked: reach.in_words(), again: reach.again(scenario, engine), ..report })
 }
 
 fn pin(reports: &[Report]) -> Result<(), Error> {
@@ -257,25 +239,4 @@ fn pin(reports: &[Report]) -> Result<(), Error> {
     std::fs::write(path, expected.to_toml())?;
     println!("pinned in models/expected.toml; rebuild before the next run");
     Ok(())
-}
-
-impl Report {
-    fn died(scenario: &str, engine: &str, message: String, story: String) -> Report {
-        Report {
-            scenario: scenario.to_owned(),
-            engine: engine.to_owned(),
-            executions: 0,
-            behaviours: 0,
-            digest: String::new(),
-            exhaustive: false,
-            reach: "died".to_owned(),
-            seconds: 0.0,
-            states: 0,
-            depth: 0,
-            verdict: String::new(),
-            failure: Some(crate::one::Failed { kind: "died".to_owned(), message, story }),
-            coverage: Vec::new(),
-            pin: String::new(),
-        }
-    }
 }

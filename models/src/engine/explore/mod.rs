@@ -16,14 +16,15 @@
 //! had too many steps, is left.
 
 mod graph;
+mod guide;
 mod primitives;
 mod sleep;
 mod state;
 mod tree;
 
 use super::{
-    Body, Certificate, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Search,
-    quiet, record,
+    Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,
+    Outcome, Plan, Search, Verdict, quiet, record,
 };
 use netpoller::seam::{Ordering, Primitives};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
@@ -43,6 +44,47 @@ impl Explore {
     /// deadlock.
     pub fn await_sleep(thread: usize) {
         primitives::await_sleep(thread + record::SETUP + 1);
+    }
+
+    /// Runs one execution of the plan that `build` builds, in which the threads take these steps
+    /// in this order, as far as they come; `models/README.md` says how steps are scheduled that
+    /// are not among them. Whichever engine recorded them: memory is sequentially consistent here.
+    pub fn replay(
+        build: impl Fn() -> Plan + Send + Sync + 'static,
+        steps: &[NamedStep],
+        limits: &Limits,
+    ) -> Replayed {
+        let (outcome, guide) = run(build, limits, Some(guide::Guide::new(steps)));
+        let failure = outcome.failure;
+        let over = failure.is_none();
+        let missed = guide.map(|guide| guide.missed(over)).unwrap_or_default();
+        let endless = outcome.completeness == Completeness::Bounded(super::Bound::Steps);
+        Replayed { failure, missed, endless }
+    }
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// How the execution failed, if it did.
+    pub failure: Option<Failure>,
+    /// The steps that never came: the place on the list, counted from 0, and why.
+    pub missed: Vec<(usize, String)>,
+    /// The execution was given up because it had more steps than it may.
+    pub endless: bool,
+}
+
+impl Replayed {
+    /// What that means for the failure that was replayed.
+    #[must_use]
+    pub fn verdict(&self, file: &FailureFile) -> Verdict {
+        match (&self.failure, self.missed.first()) {
+            (Some(failure), _) if file.is_like(failure) => Verdict::Reproduced,
+            (Some(_), _) => Verdict::FailedOtherwise,
+            (None, _) if self.endless => Verdict::Endless,
+            (None, Some((step, why))) => Verdict::Diverged(*step, why.clone()),
+            (None, None) => Verdict::EndedWell,
+        }
     }
 }
 
@@ -75,51 +117,7 @@ impl Engine for Explore {
     const NAME: &'static str = "explore";
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
-        let started = Instant::now();
-        let quiet = quiet::Quiet::begin();
-        state::install(limits);
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let seen = Arc::clone(&seen);
-            let scheduler = Walk { started, stopped: Arc::clone(&seen) };
-            Runner::new(scheduler, config()).run(move || execute(&build, &seen));
-        }));
-        let run = state::uninstall();
-        let mut run = run.expect("the run that was installed above");
-        run.end();
-        primitives::forget_parkers();
-        let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-        if result.is_err() && seen.failure.is_none() {
-            let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
-            run.fail(FailureKind::Engine, message);
-        }
-        seen.take_failure(&run);
-        drop(quiet);
-        let behaviours = seen.behaviours.len();
-        let completeness = if seen.failure.is_some() {
-            Completeness::Bounded(super::Bound::Failure)
-        } else if run.overran {
-            Completeness::Bounded(super::Bound::Steps)
-        } else if let Some(bound) = seen.bound {
-            Completeness::Bounded(bound)
-        } else {
-            assert!(run.exhausted(), "explore stopped without a reason");
-            Completeness::Exhaustive(Certificate::issue(Self::NAME, run.executions, behaviours))
-        };
-        Outcome {
-            engine: match limits.search {
-                Search::States => Self::NAME,
-                Search::Schedules => "explore (schedules)",
-            },
-            executions: run.executions,
-            behaviours: seen.behaviours.into_iter().collect(),
-            completeness,
-            time: started.elapsed(),
-            states: run.states(),
-            cut: run.cut,
-            depth: run.depth,
-            failure: seen.failure,
-        }
+        run(build, limits, None).0
     }
 
     fn note(label: &'static str, value: u64) {
@@ -133,6 +131,64 @@ impl Engine for Explore {
     fn absorb(key: &'static str, digest: u64) {
         state::with(|run| run.oracle(key, digest));
     }
+}
+
+/// Runs the plans that `build` builds, or one of them if a list is to be followed.
+fn run(
+    build: impl Fn() -> Plan + Send + Sync + 'static,
+    limits: &Limits,
+    guide: Option<guide::Guide>,
+) -> (Outcome, Option<guide::Guide>) {
+    let follows = guide.is_some();
+    let started = Instant::now();
+    let quiet = quiet::Quiet::begin();
+    state::install(limits);
+    state::with(|run| guide.map(|guide| run.follow(guide)));
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        let seen = Arc::clone(&seen);
+        let scheduler = Walk { started, stopped: Arc::clone(&seen) };
+        Runner::new(scheduler, config()).run(move || execute(&build, &seen));
+    }));
+    let run = state::uninstall();
+    let mut run = run.expect("the run that was installed above");
+    run.end();
+    primitives::forget_parkers();
+    let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    if result.is_err() && seen.failure.is_none() {
+        let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
+        run.fail(FailureKind::Engine, message);
+    }
+    seen.take_failure(&run);
+    drop(quiet);
+    let behaviours = seen.behaviours.len();
+    let completeness = if seen.failure.is_some() {
+        Completeness::Bounded(super::Bound::Failure)
+    } else if run.overran {
+        Completeness::Bounded(super::Bound::Steps)
+    } else if let Some(bound) = seen.bound {
+        Completeness::Bounded(bound)
+    } else if follows {
+        Completeness::Bounded(super::Bound::Executions)
+    } else {
+        assert!(run.exhausted(), "explore stopped without a reason");
+        Completeness::Exhaustive(Certificate::issue(Explore::NAME, run.executions, behaviours))
+    };
+    let outcome = Outcome {
+        engine: match limits.search {
+            Search::States => Explore::NAME,
+            Search::Schedules => "explore (schedules)",
+        },
+        executions: run.executions,
+        behaviours: seen.behaviours.into_iter().collect(),
+        completeness,
+        time: started.elapsed(),
+        states: run.states(),
+        cut: run.cut,
+        depth: run.depth,
+        failure: seen.failure,
+    };
+    (outcome, run.followed())
 }
 
 /// What the executions have shown.
@@ -149,8 +205,7 @@ impl Seen {
         if self.failure.is_none()
             && let Some((kind, message)) = run.failed()
         {
-            let story = record::story();
-            self.failure = Some(Failure { kind: *kind, message: message.clone(), story });
+            self.failure = Some(Failure::now(*kind, message.clone()));
         }
     }
 }
@@ -206,6 +261,8 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
     if !last {
         return;
     }
+    // Which thread it was that ended last is nothing that a thread does or sees.
+    record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(finally) = finally
         && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()

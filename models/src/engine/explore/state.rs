@@ -26,11 +26,13 @@
 //! wants the lock, and then it cannot be performed before it.
 
 use super::graph::Graph;
+use super::guide::Guide;
 use super::sleep::Move;
 use super::tree::Tree;
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
+use crate::oracle::{self, Which};
 use std::cell::RefCell;
 
 /// Domains of the terms of a fingerprint.
@@ -103,6 +105,8 @@ impl Thread {
 enum Searcher {
     States(Graph),
     Schedules(Tree),
+    /// No search: one execution, as a list of steps says.
+    Steps(Guide),
 }
 
 /// What an operation of a thread has to do to be performed.
@@ -202,6 +206,19 @@ impl Run {
         }
     }
 
+    /// Has the one execution of this run follow a list of steps.
+    pub(super) fn follow(&mut self, guide: Guide) {
+        self.searcher = Searcher::Steps(guide);
+    }
+
+    /// What became of that.
+    pub(super) fn followed(self) -> Option<Guide> {
+        match self.searcher {
+            Searcher::Steps(guide) => Some(guide),
+            _ => None,
+        }
+    }
+
     /// Begins an execution: the plan is about to be built.
     pub(super) fn begin(&mut self) {
         self.phase = Phase::Setup;
@@ -294,6 +311,11 @@ impl Run {
         }
         self.list_offers();
         if self.offers.is_empty() {
+            if !oracle::judges(Which::Deadlock) {
+                // What other oracles find elsewhere is asked for: left where it is, no failure.
+                self.phase = Phase::Over;
+                return None;
+            }
             let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
             let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
             let message = format!("{waiting} {threads} and nothing can wake them");
@@ -306,9 +328,10 @@ impl Run {
             Searcher::States(graph) => graph.decide(self.objects ^ self.declared, &self.offers),
             Searcher::Schedules(_) if ways == 1 => Some(0),
             Searcher::Schedules(tree) => Some(tree.decide(ways)),
+            Searcher::Steps(guide) => Some(guide.decide(&self.offers)),
         };
         let next = self.offers[self.or_fairly(way, ways)].thread;
-        (self.phase == Phase::Running).then_some(next)
+        self.still_running().then_some(next)
     }
 
     fn list_offers(&mut self) {
@@ -335,6 +358,10 @@ impl Run {
     /// Where nothing can be learned any more: to the end by a fair way, so that loops are left.
     fn or_fairly(&self, way: Option<usize>, ways: usize) -> usize {
         way.unwrap_or(self.steps % ways)
+    }
+
+    fn still_running(&self) -> bool {
+        self.phase == Phase::Running
     }
 
     fn count_step(&mut self) {
@@ -392,12 +419,16 @@ impl Run {
         if ways <= 1 || !matches!(self.phase, Phase::Setup | Phase::Running) {
             return 0;
         }
+        if let Searcher::Steps(guide) = &mut self.searcher {
+            return guide.choose(me, ways);
+        }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
         let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
         let way = match &mut self.searcher {
             Searcher::States(graph) => graph.choose(fingerprint, ways),
             Searcher::Schedules(tree) => Some(tree.decide(ways)),
+            Searcher::Steps(_) => unreachable!("whoever follows a list is asked above"),
         };
         self.or_fairly(way, ways)
     }
@@ -512,6 +543,7 @@ impl Run {
         match &mut self.searcher {
             Searcher::States(graph) => self.cut += u64::from(graph.end()),
             Searcher::Schedules(tree) => tree.end(),
+            Searcher::Steps(_) => {}
         }
     }
 
@@ -520,6 +552,7 @@ impl Run {
         match &mut self.searcher {
             Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
             Searcher::Schedules(tree) => tree.exhausted(),
+            Searcher::Steps(_) => self.executions > 0,
         }
     }
 
@@ -527,7 +560,7 @@ impl Run {
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
             Searcher::States(graph) => graph.states(),
-            Searcher::Schedules(_) => 0,
+            Searcher::Schedules(_) | Searcher::Steps(_) => 0,
         }
     }
 

@@ -185,7 +185,7 @@ fn search(
         } else {
             FailureKind::Panic
         };
-        let failure = Failure { kind, message, story: record::story() };
+        let failure = Failure::now(kind, message);
         primitives::live(false);
         seen.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure);
         return Search::Cut(Bound::Failure);
@@ -250,6 +250,8 @@ fn live(
     if left.fetch_sub(1, SeqCst) > 1 {
         return;
     }
+    // Which thread it was that ended last is nothing that a thread does or sees.
+    record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(finally) = finally {
         finally();

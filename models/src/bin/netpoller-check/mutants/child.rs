@@ -3,9 +3,9 @@
 use super::Task;
 use super::tree::Built;
 use crate::one::Report;
+use crate::process::{Output, output};
 use netpoller_models::mutants::Judge;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How a run ended.
@@ -68,29 +68,29 @@ fn attempt(task: &Task, built: &Built, reach: &[&str], timeout: Duration) -> Res
             let mut command = Command::new(program);
             command.args(["one", "--scenario", scenario, "--engine", engine]).args(reach);
             command.args(only.map(|oracle| format!("--only-oracle={oracle}")));
-            Ok(match output(command, timeout)? {
-                None => (Verdict::Hung, 0, String::new()),
-                Some(output) => of_scenario(&output),
-            })
+            let output = output(command, Some(timeout))?;
+            Ok(output.status.map_or_else(hung, |status| of_scenario(&output, status)))
         }
         Task::Test(test) => {
             let (program, folder) = built.tests.get(test).ok_or("the test was not built")?;
             let mut command = Command::new(program);
             command.args(["--exact", &test.name]).current_dir(folder);
-            Ok(match output(command, timeout)? {
-                None => (Verdict::Hung, 0, String::new()),
-                Some(output) => of_test(&output),
-            })
+            let output = output(command, Some(timeout))?;
+            Ok(output.status.map_or_else(hung, |_| of_test(&output)))
         }
     }
 }
 
-fn of_scenario(output: &Output) -> Seen {
+fn hung() -> Seen {
+    (Verdict::Hung, 0, String::new())
+}
+
+fn of_scenario(output: &Output, status: ExitStatus) -> Seen {
     let report =
         output.stdout.lines().rev().find_map(|line| serde_json::from_str::<Report>(line).ok());
     let Some(report) = report else {
         // A model that fails while it fails takes its process along (loom does).
-        return (Verdict::Broken, 0, format!("{}: {}", output.status, last_line(&output.stderr)));
+        return (Verdict::Broken, 0, format!("{status}: {}", last_line(&output.stderr)));
     };
     let executions = report.executions;
     let Some(failure) = report.failure else { return (Verdict::Passed, executions, String::new()) };
@@ -120,50 +120,4 @@ fn of_test(output: &Output) -> Seen {
 
 fn last_line(text: &str) -> &str {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default()
-}
-
-struct Output {
-    stdout: String,
-    stderr: String,
-    status: std::process::ExitStatus,
-}
-
-/// Runs to the end, or kills after `timeout`: `None`.
-fn output(mut command: Command, timeout: Duration) -> Result<Option<Output>, String> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.map_err(|error| format!("{:?}: {error}", command.get_program()))?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(|| text(out));
-        let stderr = scope.spawn(|| text(err));
-        let status = wait(&mut child, timeout)?;
-        let text =
-            |read: std::thread::ScopedJoinHandle<'_, String>| read.join().unwrap_or_default();
-        let (stdout, stderr) = (text(stdout), text(stderr));
-        Ok(status.map(|status| Output { stdout, stderr, status }))
-    })
-}
-
-fn text(pipe: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        // What was read before an error is as good as it gets.
-        let _read = pipe.read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn wait(child: &mut Child, timeout: Duration) -> Result<Option<std::process::ExitStatus>, String> {
-    let until = Instant::now() + timeout;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(Some(status)),
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
-            Ok(None) => {
-                let killed = child.kill().and_then(|()| child.wait());
-                return killed.map(|_| None).map_err(|error| error.to_string());
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
 }
