@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 2
 # Cheap ones first: who forgot to format learns it in the first second.
 quick="house fmt seam unsafe rules fences test features additive clippy doc outside verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants differential soak litmus deep story"
+deep="mutants unique differential soak litmus deep story"
 
 run() {
     case $1 in
@@ -24,6 +24,7 @@ run() {
         verify) verify ;;
         # The fences: what no test on this machine and no other engine would miss.
         fence-mutants) ci/mutants.sh fence ;;
+        unique) ci/mutants.sh --unique ;;
         *) "ci/$1.sh" ;;
     esac
 }

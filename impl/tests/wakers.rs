@@ -104,6 +104,9 @@ impl<T: Send + Debug> DerefMut for Guard<'_, T> {
 impl<T: Send + Debug> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         HELD.set(HELD.get() - 1);
+        if std::thread::panicking() {
+            return; // a second panic would end the process before the first is told
+        }
         assert_eq!(
             self.clones,
             clones(),
@@ -187,6 +190,21 @@ fn no_waker_is_cloned_woken_or_dropped_under_a_lock() {
     park(&mut waiter, &tag);
     reader.close().expect("the first close");
     assert_eq!(tag.woken(), 3, "the close did not wake");
+    drop(waiter);
+    assert_eq!(Arc::strong_count(&tag), 1, "the poller keeps a waker that nobody waits for");
+}
+
+#[test]
+fn a_deadline_that_expires_wakes_under_no_lock() {
+    // NP-WAKE-1: a waker may set the next deadline, which needs the control lock.
+    let poller = poller();
+    let (reader, _writer) = poller.pipe().expect("a pipe");
+    let tag = Arc::new(Tag::default());
+    WATCHED.set(Arc::downgrade(&tag));
+    let mut waiter = reader.waiter(Mode::Read).expect("the only waiter");
+    park(&mut waiter, &tag);
+    reader.set_read_deadline(Some(poller.now())).expect("open");
+    assert_eq!(tag.woken(), 1, "the deadline of this instant did not wake");
     drop(waiter);
     assert_eq!(Arc::strong_count(&tag), 1, "the poller keeps a waker that nobody waits for");
 }

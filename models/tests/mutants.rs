@@ -4,6 +4,8 @@
 //! leaving an entry behind that no longer finds what it replaces.
 
 use netpoller_models::mutants::{self, Mutant};
+use netpoller_models::oracle::Which;
+use netpoller_models::scenario::FAMILIES;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,6 +33,41 @@ fn every_rule_of_the_specification_has_a_mutant() {
         .filter(|rule| !mutants.iter().any(|mutant| mutant.rules().any(|name| name == *rule)))
         .collect();
     assert!(without.is_empty(), "no mutant breaks {without:?}");
+}
+
+#[test]
+fn the_table_of_bugs_is_true() {
+    let bugs = mutants::bugs(root()).unwrap_or_else(|error| panic!("{error}"));
+    let untrue = mutants::untrue(&bugs, &shipped());
+    assert!(untrue.is_empty(), "BUGS.md:\n{}", untrue.join("\n"));
+}
+
+#[test]
+fn what_sequential_consistency_can_show_is_caught_by_explore() {
+    // That each entry keeps to it is among the faults; here, that both kinds exist.
+    let scenarios: Vec<_> = shipped().into_iter().filter(|m| !m.caught.is_empty()).collect();
+    let memory = scenarios.iter().filter(|mutant| mutant.memory).count();
+    assert!(memory > 0 && memory < scenarios.len(), "{memory} of {} mutants", scenarios.len());
+    for mutant in scenarios {
+        let explored = mutant.caught.iter().any(|catch| catch.engine == "explore");
+        assert_ne!(explored, mutant.memory, "{} on explore", mutant.id);
+    }
+}
+
+#[test]
+fn every_oracle_and_every_family_is_the_only_one_to_catch_something() {
+    // That the claims are true is what `cargo verify mutants --unique` shows.
+    let mutants = shipped();
+    let oracles = Which::ALL.map(Which::name);
+    let by_oracle =
+        |name: &&&str| !mutants.iter().any(|mutant| mutant.only_oracle.as_deref() == Some(**name));
+    let without: Vec<_> = oracles.iter().filter(by_oracle).collect();
+    assert!(without.is_empty(), "no mutant claims to be caught by {without:?} only");
+    let families = FAMILIES.iter().map(|(name, _)| *name);
+    let by_family =
+        |name: &&str| !mutants.iter().any(|mutant| mutant.only_family.as_deref() == Some(*name));
+    let without: Vec<_> = families.filter(by_family).collect();
+    assert!(without.is_empty(), "no mutant claims to be caught by {without:?} only");
 }
 
 #[test]
@@ -74,6 +111,24 @@ fn an_entry_that_names_what_does_not_exist_is_found() {
     ] {
         let found = faults(&entry);
         assert!(found.contains(fault), "expected `{fault}`, found `{found}` for\n{entry}");
+    }
+    let weak = |entry: &str| entry.replace("tests =", "memory = true\ntests =");
+    let found = faults(&weak(&entry("park_close", "explore", "NP-WAIT-3", "")));
+    assert!(found.contains("loom-weak alone has to catch it"), "{found}");
+    let on_weak = entry("park_close", "loom-weak", "NP-WAIT-3", "");
+    assert!(faults(&on_weak).contains("explore has to catch it"), "{}", faults(&on_weak));
+    assert_eq!(faults(&weak(&on_weak)), "");
+    for (claim, fault) in [
+        ("only_oracle = \"deadlock\"", ""),
+        ("only_oracle = \"deadlocks\"", "no oracle is called deadlocks"),
+        ("only_oracle = \"refinement\"", "refinement is not the only oracle"),
+        ("only_family = \"park\"", ""),
+        ("only_family = \"parks\"", "no family is called parks"),
+        ("only_family = \"breaks\"", "breaks is not the only family"),
+    ] {
+        let claimed = entry("park_close", "explore", "NP-WAIT-3", "");
+        let found = faults(&claimed.replace("tests =", &format!("{claim}\ntests =")));
+        assert!(found.contains(fault) && found.is_empty() == fault.is_empty(), "{claim}: {found}");
     }
     let twice = entry("park_close", "explore", "NP-WAIT-3", "").repeat(2);
     assert!(faults(&twice).contains("the id is used twice"), "{}", faults(&twice));

@@ -37,6 +37,8 @@ struct Script {
     /// How long each wait lasts that a signal ends.
     interruptions: Vec<Duration>,
     asked: Vec<Timeout>,
+    /// The first wait fails with this and nothing is wrong with the next one.
+    failure: Option<io::Error>,
     /// How often a number was closed. The first time a signal interrupts it.
     closed: usize,
 }
@@ -103,6 +105,9 @@ impl Kernel for Interrupting {
     fn wait(&self, _: &Queue, _: &mut Batch, timeout: Timeout) -> io::Result<()> {
         self.script(|script| {
             script.asked.push(timeout);
+            if let Some(failure) = script.failure.take() {
+                return Err(failure);
+            }
             if script.interruptions.is_empty() {
                 return Ok(()); // nothing has happened, and the time is over
             }
@@ -181,6 +186,22 @@ fn a_poll_without_end_and_one_that_does_not_wait_stay_so_after_a_signal() {
     // NP-EDGE-4
     assert_eq!(asked(None, &[MS, MS]), [Timeout::Never; 3]);
     assert_eq!(asked(Some(Duration::ZERO), &[MS, MS]), [Timeout::Zero; 3]);
+}
+
+#[test]
+fn go_35566_a_wait_that_fails_is_an_error_and_is_not_repeated() {
+    // NP-EDGE-4 is about signals alone: whoever polls has to learn that the queue is not usable.
+    for errno in [9, 22, 110] {
+        let failure = Some(io::Error::from_raw_os_error(errno)); // EBADF, EINVAL, ETIMEDOUT
+        let script = Script { failure, ..Script::default() };
+        let kernel = Interrupting { stub: StubKernel::new(), script: Mutex::new(script) };
+        let system = Scripted(Arc::new(kernel));
+        let poller = Poller::on(system.clone(), Shape::default()).expect("the stub has a queue");
+        let error = poller.poll(&mut Ready::new(), None).expect_err("the wait has failed");
+        assert!(error.to_string().starts_with("waiting on the event queue: "), "{error}");
+        let asked = system.0.script(|script| script.asked.len());
+        assert_eq!(asked, 1, "a wait that failed with errno {errno} was repeated");
+    }
 }
 
 #[test]

@@ -13,8 +13,12 @@ use netpoller_spec::slot::{self, Move, State, Ticket, Word};
 use netpoller_spec::token::Generation;
 use std::collections::BTreeSet;
 
+/// Among them two that agree in their lower half (Go keeps 16 of the 20 bits that it compares).
 fn generations() -> Vec<Generation> {
-    [1, 2, 3, 7, u32::MAX - 1, u32::MAX].into_iter().filter_map(Generation::new).collect()
+    [1, 2, 3, 7, 1 << 16 | 1, u32::MAX - 1, u32::MAX]
+        .into_iter()
+        .filter_map(Generation::new)
+        .collect()
 }
 
 fn tickets() -> Vec<Ticket> {

@@ -69,7 +69,8 @@ pub(super) fn a_close_in_blocking_mode_waits_for_nobody<S: Host>(poller: &Poller
     let file = poller.system().regular_file().expect("a file");
     let source = poller.adopt(file).expect("adopted");
     let inside = source.fd().expect("it is open");
-    source.close().expect("the first close, with somebody inside");
+    // Not the blocking form: it would hang where this one is pending.
+    done("the first close, with somebody inside", Task::new(source.async_close()).poll());
     refused("a read", reading(&source).poll(), Reason::Closed);
     assert!(!source.peek_lock().destroyed(), "closed under its user");
     drop(inside);
@@ -88,4 +89,8 @@ pub(super) fn what_has_readiness_is_adopted_and_polled<S: Host>(poller: &Poller<
     assert_eq!(done("the read", read.poll()), b"x");
     drop(read);
     assert_eq!(kind(reader.try_read(&mut [0])), ErrorKind::WouldBlock, "it was made non-blocking");
+    drop(reader.fd().expect("it is open"));
+    let reader = reader.into_fd().expect("it is open");
+    let nonblocking = kernel(poller).nonblocking(&reader).expect("it is open");
+    assert!(nonblocking, "whoever was lent the number finds it blocking, and so does a reader");
 }

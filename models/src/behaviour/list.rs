@@ -182,7 +182,7 @@ macro_rules! behaviours {
                     ["NP-FD-3", "NP-FD-4"] ["os.TestCloseWithBlockingReadByNewFile"];
                 what_has_readiness_is_adopted_and_polled:
                     "A pipe that was made elsewhere is made non-blocking and polled."
-                    ["NP-EDGE-1"] ["os.TestNewFileNonBlock"];
+                    ["NP-EDGE-1", "NP-FD-4"] ["os.TestNewFileNonBlock"];
             }
             peer: {
                 a_pipe_without_writers_is_at_its_end:

@@ -10,7 +10,8 @@
 //! * **Coverage** ([`coverage`]): which rows were taken, summed over a process. A suite that
 //!   never takes a row does not check it.
 //!
-//! Each oracle can be switched off ([`only`]), to learn which mutant only it catches.
+//! Each oracle can judge alone ([`only`]) or be left out ([`except`]), to learn which mutant only it
+//! catches.
 
 use netpoller::desc::Peek;
 use netpoller::observe::Step;
@@ -64,23 +65,32 @@ impl Which {
     }
 }
 
-/// 0: all oracles; otherwise 1 + the place in [`Which::ALL`] of the only one that judges.
-static ONLY: AtomicUsize = AtomicUsize::new(0);
+/// The oracles that do not judge in this process: one bit for each, at its place in [`Which::ALL`].
+static SILENT: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on, in this process, only this oracle judges (`None`: all of them). Deadlocks are the
-/// engine's and cannot be switched off; whoever compares oracles leaves them out by their name.
+fn bit(which: Which) -> usize {
+    1 << Which::ALL.iter().position(|other| *other == which).unwrap_or(Which::ALL.len())
+}
+
+/// From now on, in this process, only this oracle judges (`None`: all of them).
+///
+/// What the poller itself finds broken always counts. Deadlocks are the engine's: explore goes on
+/// after one if nobody asks for it, the other engines end there.
 pub fn only(which: Option<Which>) {
-    let place = which.and_then(|which| Which::ALL.iter().position(|w| *w == which));
-    ONLY.store(place.map_or(0, |place| place + 1), Ordering::SeqCst);
+    let all = (1 << Which::ALL.len()) - 1;
+    SILENT.store(which.map_or(0, |which| all & !bit(which)), Ordering::SeqCst);
+}
+
+/// From now on, in this process, all oracles judge but this one: what would still be noticed if it
+/// did not exist.
+pub fn except(which: Which) {
+    SILENT.store(bit(which), Ordering::SeqCst);
 }
 
 /// Whether this oracle judges in this process.
 #[must_use]
 pub fn judges(which: Which) -> bool {
-    match ONLY.load(Ordering::SeqCst) {
-        0 => true,
-        place => Which::ALL[place - 1] == which,
-    }
+    SILENT.load(Ordering::SeqCst) & bit(which) == 0
 }
 
 /// Panics with `message` unless `holds`, if assertions of scenarios judge in this process.

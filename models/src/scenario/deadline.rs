@@ -11,6 +11,7 @@ use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
 use netpoller::Reason;
 use netpoller::desc::Wait;
+use netpoller::ready::Ready;
 use netpoller::seam::{Instant, Parker};
 use netpoller::source::Source;
 use netpoller_spec::Mode;
@@ -34,6 +35,7 @@ pub const ALL: &[Scenario] = &[
     expiry_against_retract::SCENARIO,
     deadline_wakes_the_sleeping_poller::SCENARIO,
     earlier_deadline_wakes_the_sleeping_poller::SCENARIO,
+    second_deadline_wakes_the_sleeping_poller::SCENARIO,
 ];
 
 fn at(nanos: u64) -> Option<Instant> {
@@ -392,6 +394,33 @@ scenario! {
             })
             .thread("setter", move || {
                 other.set_read_deadline(at(6)).expect("open");
+            })
+            .finally(move || {
+                over(&poller);
+                drop(writer);
+            })
+    }
+}
+
+scenario! {
+    /// A deadline has come, and the poller sleeps without end again when the next one is set: until
+    /// when it slept before is no reason not to wake it.
+    rules: "NP-TIME-12 NP-TIME-7";
+    from: "Go #51654: the hint of the earliest timer is never reset (B27)";
+    fn second_deadline_wakes_the_sleeping_poller<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        reader.set_read_deadline(at(5)).expect("open");
+        let slept = poller.poll(&mut Ready::with_batch(1), Some(Duration::from_nanos(5)));
+        slept.expect("the simulated kernel polls");
+        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+        Plan::new()
+            .thread("driver", move || drive::<E>(&driver, &seen))
+            .thread("reader", move || {
+                reader.set_read_deadline(at(9)).expect("open");
+                late(&reader);
+                drop(reader);
+                stop::<E>(&stopper, &done);
             })
             .finally(move || {
                 over(&poller);

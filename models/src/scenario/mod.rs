@@ -69,13 +69,30 @@ impl core::fmt::Debug for Scenario {
     }
 }
 
+/// The families, by the names of their files, in the order of the table.
+pub const FAMILIES: &[(&str, &[Scenario])] = &[
+    ("park", park::ALL),
+    ("retract", retract::ALL),
+    ("consume", consume::ALL),
+    ("reopen", reopen::ALL),
+    ("deadline", deadline::ALL),
+    ("breaks", breaks::ALL),
+    ("fd_lock", fd_lock::ALL),
+    ("connect", connect::ALL),
+    ("harvest", harvest::ALL),
+    ("traffic", traffic::ALL),
+];
+
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let families = [park::ALL, retract::ALL, consume::ALL, reopen::ALL, deadline::ALL];
-    families
-        .into_iter()
-        .chain([breaks::ALL, fd_lock::ALL, connect::ALL, harvest::ALL, traffic::ALL])
-        .flatten()
+    FAMILIES.iter().flat_map(|(_, family)| *family)
+}
+
+/// The family of the scenario of this name.
+#[must_use]
+pub fn family(name: &str) -> Option<&'static str> {
+    let of = |family: &[Scenario]| family.iter().any(|scenario| scenario.name == name);
+    FAMILIES.iter().find(|(_, family)| of(family)).map(|(name, _)| *name)
 }
 
 /// The scenario of this name.

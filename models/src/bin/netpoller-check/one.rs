@@ -39,6 +39,9 @@ pub(crate) struct Reach {
     /// Let one oracle judge alone: refinement, quiescence, assertion or deadlock.
     #[arg(long, value_name = "ORACLE")]
     pub(crate) only_oracle: Option<String>,
+    /// Let all oracles judge but this one.
+    #[arg(long, value_name = "ORACLE", conflicts_with = "only_oracle")]
+    pub(crate) except_oracle: Option<String>,
 }
 
 impl Reach {
@@ -54,6 +57,7 @@ impl Reach {
             arguments.extend(value.map(|value| format!("{name}={value}")));
         }
         arguments.extend(self.only_oracle.iter().map(|oracle| format!("--only-oracle={oracle}")));
+        arguments.extend(self.except_oracle.iter().map(|name| format!("--except-oracle={name}")));
         arguments
     }
 
@@ -69,6 +73,7 @@ impl Reach {
         words.extend(self.seconds.map(|seconds| format!(", {seconds} s each")));
         words.extend(self.rounds.map(|rounds| format!(", {rounds} rounds")));
         words.extend(self.only_oracle.iter().map(|oracle| format!(", only {oracle}")));
+        words.extend(self.except_oracle.iter().map(|oracle| format!(", without {oracle}")));
         words
     }
 
@@ -203,9 +208,13 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
         .ok_or_else(|| format!("no scenario is called {}", arguments.scenario))?;
     let kind = Kind::find(&arguments.engine)
         .ok_or_else(|| format!("no engine is called {}", arguments.engine))?;
-    if let Some(name) = &arguments.reach.only_oracle {
+    let which = |name: &String| {
         let which = Which::ALL.into_iter().find(|which| which.name() == name);
-        oracle::only(Some(which.ok_or_else(|| format!("no oracle is called {name}"))?));
+        which.ok_or_else(|| format!("no oracle is called {name}"))
+    };
+    oracle::only(arguments.reach.only_oracle.as_ref().map(which).transpose()?);
+    if let Some(name) = &arguments.reach.except_oracle {
+        oracle::except(which(name)?);
     }
     let outcome = arguments.reach.run(scenario, kind);
     let report = report(scenario.name, kind, &outcome, &arguments.reach);

@@ -1,7 +1,7 @@
 //! One run in a child process, with a time after which it counts as hung.
 
-use super::Task;
 use super::tree::Built;
+use super::{Jury, Task};
 use crate::one::Report;
 use crate::process::{Output, output};
 use netpoller_models::mutants::Judge;
@@ -63,11 +63,15 @@ type Seen = (Verdict, u64, String);
 
 fn attempt(task: &Task, built: &Built, reach: &[&str], timeout: Duration) -> Result<Seen, String> {
     match task {
-        Task::Scenario { scenario, engine, only } => {
+        Task::Scenario { scenario, engine, jury } => {
             let program = built.program.as_ref().ok_or("the program was not built")?;
             let mut command = Command::new(program);
             command.args(["one", "--scenario", scenario, "--engine", engine]).args(reach);
-            command.args(only.map(|oracle| format!("--only-oracle={oracle}")));
+            match jury {
+                Jury::All => {}
+                Jury::Only(oracle) => drop(command.arg(format!("--only-oracle={oracle}"))),
+                Jury::Except(oracle) => drop(command.arg(format!("--except-oracle={oracle}"))),
+            }
             let output = output(command, Some(timeout))?;
             Ok(output.status.map_or_else(hung, |status| of_scenario(&output, status)))
         }

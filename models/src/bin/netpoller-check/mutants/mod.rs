@@ -10,17 +10,22 @@
 //! Numbers that differ from their pins are no catch: a mutant changes them as a matter of course.
 //! Only a run that fails counts, and only if it fails as designated. A run that does not end is
 //! killed and is a hang, which is not a catch either unless the entry says so.
+//!
+//! A mutant that only a weak memory can show has to be passed by explore. `--matrix` asks who else
+//! would have caught each mutant ([`matrix`]), `--unique` whether those that claim to be caught by one
+//! oracle or one family alone are ([`unique`]).
 
 mod child;
+mod matrix;
 mod show;
 mod tree;
+mod unique;
 
 use crate::Error;
+use crate::shard::Shard;
 use child::{Ended, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
 use netpoller_models::mutants::{self, Catch, How, Mutant, TestName};
-use netpoller_models::oracle::Which;
-use netpoller_models::suite::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,9 +41,23 @@ pub(crate) struct Arguments {
     #[arg(long)]
     list: bool,
     /// Run what is designated on all engines and with each oracle alone, too, and show who catches
-    /// what. Much slower.
+    /// what; for mutants that a scenario catches. Half a minute a mutant.
     #[arg(long)]
     matrix: bool,
+    /// Put what `--matrix` shows into `models/mutants/MATRIX.md`; what is there about other mutants
+    /// stays.
+    #[arg(long, requires = "matrix")]
+    write: bool,
+    /// For mutants that claim to be caught by one oracle or one family only: run all scenarios
+    /// without it, which have to pass. Two minutes a mutant.
+    #[arg(long, conflicts_with = "matrix")]
+    unique: bool,
+    /// Give each run of `--unique` only these seconds, on a build that is not optimised: a glance.
+    #[arg(long, value_name = "SECONDS", requires = "unique")]
+    seconds: Option<u64>,
+    /// One part of the work, counted from 1: `2/4`.
+    #[arg(long, value_name = "PART/OF")]
+    shard: Option<Shard>,
     /// Go on after a mutant that was not caught as designated.
     #[arg(long)]
     keep_going: bool,
@@ -54,19 +73,37 @@ pub(crate) struct Arguments {
     dir: Option<PathBuf>,
 }
 
-/// What a child is asked for: a scenario, an engine, maybe one oracle; or a test.
+/// Which oracles judge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Jury {
+    All,
+    Only(String),
+    Except(String),
+}
+
+/// What a child is asked for: a scenario on an engine before a jury; or a test.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
-    Scenario { scenario: String, engine: String, only: Option<&'static str> },
+    Scenario { scenario: String, engine: String, jury: Jury },
     Test(TestName),
+}
+
+impl Task {
+    fn new(scenario: &str, engine: &str, jury: Jury) -> Task {
+        Task::Scenario { scenario: scenario.to_owned(), engine: engine.to_owned(), jury }
+    }
 }
 
 impl std::fmt::Display for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Task::Scenario { scenario, engine, only: None } => write!(f, "{scenario} on {engine}"),
-            Task::Scenario { scenario, engine, only: Some(oracle) } => {
-                write!(f, "{scenario} on {engine}, only {oracle}")
+            Task::Scenario { scenario, engine, jury } => {
+                write!(f, "{scenario} on {engine}")?;
+                match jury {
+                    Jury::All => Ok(()),
+                    Jury::Only(oracle) => write!(f, ", only {oracle}"),
+                    Jury::Except(oracle) => write!(f, ", without {oracle}"),
+                }
             }
             Task::Test(test) => write!(f, "test {test}"),
         }
@@ -75,8 +112,7 @@ impl std::fmt::Display for Task {
 
 impl From<&Catch> for Task {
     fn from(catch: &Catch) -> Task {
-        let Catch { scenario, engine, .. } = catch.clone();
-        Task::Scenario { scenario, engine, only: None }
+        Task::new(&catch.scenario, &catch.engine, Jury::All)
     }
 }
 
@@ -98,9 +134,9 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     if !faults.is_empty() {
         return Err(format!("the entries are not in order\n{}", faults.join("\n")).into());
     }
-    let chosen: Vec<_> = all.iter().filter(|mutant| chosen(mutant, &arguments.patterns)).collect();
+    let chosen = select(&all, arguments);
     if chosen.is_empty() {
-        return Err(format!("no mutant matches {}", arguments.patterns.join(", ")).into());
+        return Err("no mutant is left by these arguments; `--list` shows them all".into());
     }
     if arguments.list {
         show::list(&chosen);
@@ -109,14 +145,19 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let started = Instant::now();
     let dir = match &arguments.dir {
-        Some(dir) => dir.clone(),
+        // Absolute: tests run in the folders of their packages.
+        Some(dir) => std::path::absolute(dir)?,
         None => beside_this_program()?,
     };
     let judged = Campaign::new(arguments, &chosen).run(root, &dir)?;
     let skipped = chosen.len() - judged.len();
     show::outcome(&judged);
     if arguments.matrix {
-        show::matrix(&judged);
+        let found = matrix::of(&judged);
+        println!("{}", found.shown());
+        if arguments.write {
+            found.write(root, &all)?;
+        }
     }
     let wrong = judged.iter().filter(|judged| !judged.wrong.is_empty()).count();
     let building: Duration = judged.iter().map(|judged| judged.building).sum();
@@ -128,6 +169,18 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
         building.as_secs_f64(),
     );
     Ok(if wrong == 0 && skipped == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The mutants that the arguments ask for, in the order of the entries.
+fn select<'a>(all: &'a [Mutant], arguments: &Arguments) -> Vec<&'a Mutant> {
+    let fits = |mutant: &&Mutant| {
+        chosen(mutant, &arguments.patterns)
+            && (!arguments.matrix || !mutant.caught.is_empty())
+            && (!arguments.unique || unique::claims(mutant))
+    };
+    let fitting = all.iter().filter(fits).enumerate();
+    let mine = |place: usize| arguments.shard.is_none_or(|shard| shard.takes(place));
+    fitting.filter(|(place, _)| mine(*place)).map(|(_, mutant)| mutant).collect()
 }
 
 fn chosen(mutant: &Mutant, patterns: &[String]) -> bool {
@@ -170,9 +223,14 @@ impl<'a> Campaign<'a> {
     fn run(&self, root: &Path, dir: &Path) -> Result<Vec<Judged<'a>>, Error> {
         let lanes =
             self.arguments.jobs.or_else(processors).unwrap_or(1).clamp(1, self.chosen.len());
-        let tree = Tree::new(root, &dir.join("1"), lanes)?;
+        // What runs for a minute is worth being optimised; what ends with its first failure is not.
+        let (dir, optimised) = match self.arguments.unique && self.arguments.seconds.is_none() {
+            true => (&dir.join("optimised"), true),
+            false => (&dir.to_owned(), false),
+        };
+        let tree = Tree::new(root, &dir.join("1"), lanes, optimised)?;
         self.progress.set_message("building the sources as they are");
-        let tests: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| &mutant.tests).collect();
+        let tests = self.chosen.iter().flat_map(|mutant| self.tests(mutant)).collect();
         let pristine = tree.build("pristine", true, &tests)?;
         let folder = |lane: usize| dir.join((lane + 1).to_string());
         let others: Vec<_> =
@@ -232,11 +290,23 @@ impl<'a> Campaign<'a> {
         Duration::from_secs(self.arguments.timeout)
     }
 
+    /// The tests that are to catch it. They say nothing about engines and oracles.
+    fn tests(&self, mutant: &'a Mutant) -> &'a [TestName] {
+        if self.arguments.matrix || self.arguments.unique { &[] } else { &mutant.tests }
+    }
+
+    /// Everything that is to catch it.
+    fn designated(&self, mutant: &'a Mutant) -> BTreeSet<Task> {
+        let tests = self.tests(mutant).iter().cloned().map(Task::Test);
+        mutant.caught.iter().map(Task::from).chain(tests).collect()
+    }
+
     /// What is designated passes without any mutant, as far as a few seconds reach; how far it
     /// passes in full is the business of `cargo verify run`.
     fn baseline(&self, pristine: &Built) -> Result<(), Error> {
         self.progress.set_message("running what is designated on the sources as they are");
-        let tasks: BTreeSet<_> = self.chosen.iter().flat_map(|mutant| designated(mutant)).collect();
+        let tasks: BTreeSet<_> =
+            self.chosen.iter().flat_map(|mutant| self.designated(mutant)).collect();
         let mut failed = Vec::new();
         for task in tasks {
             let ended = child::run(&task, pristine, &BASELINE, self.timeout());
@@ -256,7 +326,7 @@ impl<'a> Campaign<'a> {
     fn judge(&self, mutant: &'a Mutant, tree: &Tree) -> Result<Judged<'a>, Error> {
         let restore = tree.apply(mutant)?;
         let built =
-            tree.build(&mutant.id, !mutant.caught.is_empty(), &mutant.tests.iter().collect());
+            tree.build(&mutant.id, !mutant.caught.is_empty(), &self.tests(mutant).iter().collect());
         restore.undo()?;
         let mut judged =
             Judged { mutant, runs: BTreeMap::new(), wrong: Vec::new(), building: Duration::ZERO };
@@ -268,21 +338,39 @@ impl<'a> Campaign<'a> {
             }
         };
         judged.building = built.took;
-        let designated = designated(mutant);
+        let designated = self.designated(mutant);
         for task in &designated {
             let ended = child::run(task, &built, &DESIGNATED, self.timeout());
             judged.runs.insert(task.clone(), ended);
         }
+        if mutant.memory {
+            for task in matrix::on_a_strong_memory(mutant) {
+                judged.has_to_pass(task, |task| {
+                    child::run(task, &built, &DESIGNATED, self.timeout())
+                });
+            }
+        }
+        if self.arguments.unique {
+            let reach = unique::reach(self.arguments.seconds);
+            for task in unique::tasks(mutant) {
+                // One objection is enough: the claim is false.
+                if !judged.wrong.is_empty() {
+                    break;
+                }
+                judged
+                    .has_to_pass(task, |task| child::run(task, &built, &[&reach], self.timeout()));
+            }
+        }
         if self.arguments.matrix {
-            let timeout = self.timeout().min(NOT_DESIGNATED);
-            for task in others(mutant).difference(&designated) {
-                judged.runs.insert(task.clone(), child::run(task, &built, &[], timeout));
+            for task in matrix::tasks(mutant).difference(&designated) {
+                let ended = child::run(task, &built, &matrix::REACH, matrix::TIMEOUT);
+                judged.runs.insert(task.clone(), ended);
             }
         }
         for catch in &mutant.caught {
             judged.expect(Task::from(catch), |verdict| as_designated(catch, verdict));
         }
-        for test in &mutant.tests {
+        for test in self.tests(mutant) {
             judged.expect(Task::Test(test.clone()), |verdict| *verdict == Verdict::TestFailed);
         }
         Ok(judged)
@@ -290,6 +378,14 @@ impl<'a> Campaign<'a> {
 }
 
 impl Judged<'_> {
+    fn has_to_pass(&mut self, task: Task, run: impl FnOnce(&Task) -> Ended) {
+        let ended = run(&task);
+        if ended.verdict != Verdict::Passed {
+            self.wrong.push(format!("{task} should pass: {}", ended.in_words()));
+        }
+        self.runs.insert(task, ended);
+    }
+
     fn expect(&mut self, task: Task, as_designated: impl FnOnce(&Verdict) -> bool) {
         let ended = &self.runs[&task];
         if !as_designated(&ended.verdict) {
@@ -309,29 +405,6 @@ fn as_designated(catch: &Catch, verdict: &Verdict) -> bool {
         (How::Panic, Verdict::Panic(judge)) => catch.oracle == Some(*judge),
         _ => false,
     }
-}
-
-/// How long a run may take that only fills a cell of the matrix. On threads of the operating system
-/// a deadlock does not end.
-const NOT_DESIGNATED: Duration = Duration::from_secs(10);
-
-fn designated(mutant: &Mutant) -> BTreeSet<Task> {
-    let tests = mutant.tests.iter().cloned().map(Task::Test);
-    mutant.caught.iter().map(Task::from).chain(tests).collect()
-}
-
-/// The designated scenarios on all engines, and with each oracle alone.
-fn others(mutant: &Mutant) -> BTreeSet<Task> {
-    let mut tasks = BTreeSet::new();
-    for Catch { scenario, engine, .. } in &mutant.caught {
-        let task = |engine: &str, only| {
-            let (scenario, engine) = (scenario.clone(), engine.to_owned());
-            Task::Scenario { scenario, engine, only }
-        };
-        tasks.extend(Kind::ALL.iter().map(|kind| task(kind.name(), None)));
-        tasks.extend(Which::ALL.iter().map(|which| task(engine, Some(which.name()))));
-    }
-    tasks
 }
 
 fn processors() -> Option<usize> {

@@ -1,8 +1,8 @@
 //! A copy of the sources: edited, built, put back.
 //!
 //! The copy and its build live in one folder that is kept, so that dependencies are built once. The
-//! copy is built incrementally, without optimisation and without debug information; `target` of
-//! the real sources is not touched.
+//! copy is built incrementally and, unless its runs are long, without optimisation and without debug
+//! information; `target` of the real sources is not touched.
 
 use crate::Error;
 use netpoller_models::mutants::{Mutant, TestName};
@@ -19,6 +19,8 @@ const PARTS: [&str; 7] = ["Cargo.toml", "Cargo.lock", ".cargo", "spec", "impl", 
 pub(super) struct Tree {
     /// How many threads a build may use.
     threads: usize,
+    /// Built as the sources are built for everybody, and not as fast as it can be.
+    optimised: bool,
     sources: PathBuf,
     target: PathBuf,
     programs: PathBuf,
@@ -53,7 +55,12 @@ impl Restore {
 impl Tree {
     /// Copies the sources at `root` to `dir`, for one of `lanes` that build at the same time. Files
     /// that are the same already keep their times, so that they are not built again.
-    pub(super) fn new(root: &Path, dir: &Path, lanes: usize) -> Result<Tree, Error> {
+    pub(super) fn new(
+        root: &Path,
+        dir: &Path,
+        lanes: usize,
+        optimised: bool,
+    ) -> Result<Tree, Error> {
         let (sources, target) = (dir.join("tree"), dir.join("target"));
         let programs = dir.join("programs");
         fs::create_dir_all(&sources).map_err(|e| format!("{}: {e}", sources.display()))?;
@@ -61,12 +68,13 @@ impl Tree {
             mirror(&root.join(part), &sources.join(part))?;
         }
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Tree { threads: (processors / lanes).max(1), sources, target, programs })
+        let threads = (processors / lanes).max(1);
+        Ok(Tree { threads, optimised, sources, target, programs })
     }
 
     /// Another one, with the dependencies that this one has built.
     pub(super) fn like(&self, root: &Path, dir: &Path) -> Result<Tree, Error> {
-        let other = Tree { threads: self.threads, ..Tree::new(root, dir, 1)? };
+        let other = Tree { threads: self.threads, ..Tree::new(root, dir, 1, self.optimised)? };
         if !other.target.exists() {
             // With the times of the files, by which cargo knows that they are good. Where this
             // fails, they are built once more.
@@ -140,18 +148,19 @@ impl Tree {
     /// Builds and returns the program that came out.
     fn cargo(&self, name: &str, arguments: &[&str]) -> Result<PathBuf, Error> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
+        let mut command = Command::new(cargo);
+        command
             .args(arguments)
             .args(["--locked", "--quiet", "--message-format=json-render-diagnostics"])
             .current_dir(&self.sources)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1")
-            .env("CARGO_BUILD_JOBS", self.threads.to_string())
+            .env("CARGO_BUILD_JOBS", self.threads.to_string());
+        if !self.optimised {
             // Building takes longer than running: a run ends with the first failure.
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-            .env("CARGO_PROFILE_DEV_DEBUG", "false")
-            .stdin(Stdio::null())
-            .output()?;
+            command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "false");
+        }
+        let output = command.stdin(Stdio::null()).output()?;
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{name} does not build:\n{errors}").into());
