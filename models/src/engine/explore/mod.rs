@@ -15,6 +15,7 @@
 //! destructors in states that no program is ever in. Only an execution that has failed, or has
 //! had too many steps, is left.
 
+mod audit;
 mod graph;
 mod guide;
 mod primitives;

@@ -6,8 +6,8 @@
 //!
 //! - they are about different objects, or both only load. What else a move touches does not matter: it
 //!   gives back locks that its thread holds, and whoever wants those has no move; it reads what lies in
-//!   a lock that its thread has taken, and nobody else can; what it makes is new.
-//! - neither looks whether the other's thread sleeps.
+//!   a lock that its thread has taken, and nobody else can; what it makes is new. To see a thread asleep
+//!   is possible only while that one has no move, and what gives it one is about the same object.
 //! - not both change what an oracle remembers. That cannot be told from the declared operation; it
 //!   is learned when a move is made. A move that is asleep was made before, in a state in which its thread
 //!   had observed the same, so it is known by then. A move with a choice in it counts as one
@@ -28,15 +28,7 @@ pub(super) struct Move {
 
 impl Move {
     fn commutes_with(&self, other: &Move) -> bool {
-        if self.object == other.object {
-            return self.op == Op::Load && other.op == Op::Load;
-        }
-        !self.watches(other) && !other.watches(self)
-    }
-
-    /// Whether it is possible only while the thread of the other one sleeps.
-    fn watches(&self, other: &Move) -> bool {
-        self.op == Op::Asleep && self.object == Object::thread(other.thread)
+        self.object != other.object || self.op == Op::Load && other.op == Op::Load
     }
 }
 

@@ -9,6 +9,9 @@
 //! - per object: its value; of a lock: who holds it, and what is in it;
 //! - what the scenario absorbed on behalf of its oracles.
 //!
+//! Who holds a lock and what is in it has no term of its own in the fingerprint, for it follows from the
+//! histories, as README.md shows.
+//!
 //! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
 //! date as they change. Only operations that can be performed are offered for a decision: a lock
 //! that is held and a park without a token are not. So nobody is ever blocked in shuttle, nothing
@@ -25,6 +28,7 @@
 //! either has nothing to do with the lock, and then it can as well come after the unlock, or
 //! wants the lock, and then it cannot be performed before it.
 
+use super::audit::Audit;
 use super::graph::Graph;
 use super::guide::Guide;
 use super::sleep::Move;
@@ -41,10 +45,9 @@ mod domain {
     pub(super) const THREAD: u64 = 2;
     pub(super) const TOKEN: u64 = 3;
     pub(super) const ATOMIC: u64 = 4;
-    pub(super) const LOCK: u64 = 5;
-    pub(super) const ORACLE: u64 = 6;
-    pub(super) const CHOICE: u64 = 7;
-    pub(super) const CONTENT: u64 = 8;
+    pub(super) const ORACLE: u64 = 5;
+    pub(super) const CHOICE: u64 = 6;
+    pub(super) const CONTENT: u64 = 7;
 }
 
 /// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
@@ -104,9 +107,18 @@ impl Thread {
 #[derive(Debug)]
 enum Searcher {
     States(Graph),
-    Schedules(Tree),
+    Schedules(Tree, Audit),
     /// No search: one execution, as a list of steps says.
     Steps(Guide),
+}
+
+/// A lock of this execution.
+#[derive(Debug)]
+struct Lock {
+    object: Object,
+    holder: Option<usize>,
+    /// What stands for its contents in the history of whoever takes it.
+    content: Digest,
 }
 
 /// What an operation of a thread has to do to be performed.
@@ -130,8 +142,7 @@ pub(super) struct Run {
     epoch: u64,
     /// By place in the plan; the first one builds it.
     threads: Vec<Thread>,
-    /// Who holds which lock.
-    locks: Vec<Option<usize>>,
+    locks: Vec<Lock>,
     oracles: Vec<(&'static str, u64)>,
     /// The terms of all objects, tokens and oracles.
     objects: u128,
@@ -186,7 +197,7 @@ impl Run {
             limits: limits.clone(),
             searcher: match limits.search {
                 Search::States => Searcher::States(Graph::default()),
-                Search::Schedules => Searcher::Schedules(Tree::default()),
+                Search::Schedules => Searcher::Schedules(Tree::default(), Audit::default()),
             },
             phase: Phase::Idle,
             epoch: 0,
@@ -231,6 +242,14 @@ impl Run {
         self.declared = 0;
         self.next = None;
         self.steps = 0;
+        self.audit(Audit::begin);
+    }
+
+    /// Lets the audit see something, if this is a search that is audited.
+    fn audit(&mut self, look: impl FnOnce(&mut Audit)) {
+        if let Searcher::Schedules(_, audit) = &mut self.searcher {
+            look(audit);
+        }
     }
 
     /// Adds the next thread of the plan. Being spawned at this point of what the setup has
@@ -239,6 +258,7 @@ impl Run {
         let place = self.threads.len();
         let history = self.threads[SETUP].history.with(place as u64);
         self.threads.push(Thread::new(Status::Fresh, history));
+        self.audit(|audit| audit.spawn(SETUP));
     }
 
     /// The plan is built; its first thread goes on where the setup ended.
@@ -274,6 +294,7 @@ impl Run {
         let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
     }
 
@@ -284,6 +305,7 @@ impl Run {
         let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        self.audit(|audit| audit.ended(me));
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
             let _ = self.go_on(me);
@@ -324,10 +346,14 @@ impl Run {
         }
         self.count_step();
         let ways = self.offers.len();
+        let fingerprint = self.objects ^ self.declared;
         let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.decide(self.objects ^ self.declared, &self.offers),
-            Searcher::Schedules(_) if ways == 1 => Some(0),
-            Searcher::Schedules(tree) => Some(tree.decide(ways)),
+            Searcher::States(graph) => graph.decide(fingerprint, &self.offers),
+            Searcher::Schedules(..) if ways == 1 => Some(0),
+            Searcher::Schedules(tree, audit) => {
+                audit.decides(fingerprint, ways, None);
+                Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
+            }
             Searcher::Steps(guide) => Some(guide.decide(&self.offers)),
         };
         let next = self.offers[self.or_fairly(way, ways)].thread;
@@ -339,7 +365,7 @@ impl Run {
         for (place, thread) in self.threads.iter().enumerate() {
             let on_offer = match thread.status {
                 Status::Declared(Needs::Nothing) => true,
-                Status::Declared(Needs::Lock(lock)) => self.locks[lock].is_none(),
+                Status::Declared(Needs::Lock(lock)) => self.lock_is_free(lock),
                 Status::Declared(Needs::Token) => thread.token,
                 Status::Declared(Needs::Asleep(other)) => {
                     self.threads.get(other).is_some_and(|other| {
@@ -411,6 +437,7 @@ impl Run {
         if let Some(thread) = self.threads.get_mut(me) {
             thread.history = done.absorbed_by(thread.history);
         }
+        self.audit(|audit| audit.observed(me, done));
     }
 
     /// A choice among `ways`, made by a running thread: a level of its own in the search. The
@@ -427,7 +454,10 @@ impl Run {
         let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
         let way = match &mut self.searcher {
             Searcher::States(graph) => graph.choose(fingerprint, ways),
-            Searcher::Schedules(tree) => Some(tree.decide(ways)),
+            Searcher::Schedules(tree, audit) => {
+                audit.decides(fingerprint, ways, Some(me));
+                Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
+            }
             Searcher::Steps(_) => unreachable!("whoever follows a list is asked above"),
         };
         self.or_fairly(way, ways)
@@ -441,51 +471,62 @@ impl Run {
     pub(super) fn atomic(&mut self, object: Object, before: Option<u64>, after: u64) {
         let of = |value| term(domain::ATOMIC, object.word(), Digest::new(0).with(value));
         self.objects ^= before.map_or(0, of) ^ of(after);
+        self.audit(|audit| audit.word(object, after));
     }
 
-    /// A lock was made: its number.
-    pub(super) fn lock_made(&mut self, object: Object, content: Digest) -> usize {
-        self.locks.push(None);
-        self.objects ^= Self::lock_term(object, None, content);
+    /// A lock was made, with this in it if its contents can be condensed: its number.
+    pub(super) fn lock_made(&mut self, object: Object, condensed: Option<u64>) -> usize {
+        let content = condensed.map_or(Digest::new(0), Self::condensed);
+        self.locks.push(Lock { object, holder: None, content });
+        self.audit(|audit| audit.lock_made(object, condensed));
         self.locks.len() - 1
-    }
-
-    fn lock_term(object: Object, holder: Option<usize>, content: Digest) -> u128 {
-        let holder = holder.map_or(0, |place| place as u64 + 1);
-        term(domain::LOCK, object.word(), content.with(holder))
     }
 
     /// Whether a lock is free.
     pub(super) fn lock_is_free(&self, lock: usize) -> bool {
-        self.locks[lock].is_none()
+        self.locks[lock].holder.is_none()
     }
 
     /// A lock was taken: its holder observes what is in it.
-    pub(super) fn locked(&mut self, me: usize, lock: usize, object: Object, content: Digest) {
-        self.locks[lock] = Some(me);
-        self.objects ^= Self::lock_term(object, None, content);
-        self.objects ^= Self::lock_term(object, Some(me), content);
+    pub(super) fn locked(&mut self, me: usize, lock: usize) {
+        let Lock { object, holder, content } = &mut self.locks[lock];
+        *holder = Some(me);
         if let Some(thread) = self.threads.get_mut(me) {
-            thread.history = thread.history.with_digest(content);
+            thread.history = thread.history.with_digest(*content);
         }
+        let object = *object;
+        self.audit(|audit| audit.locked(me, object));
     }
 
-    /// A lock was given back, with this in it.
-    pub(super) fn unlocked(&mut self, lock: usize, object: Object, before: Digest, after: Digest) {
-        let holder = self.locks[lock].take();
-        self.objects ^= Self::lock_term(object, holder, before);
-        self.objects ^= Self::lock_term(object, None, after);
+    /// A lock was given back, with this in it if its contents can be condensed. `written`: somebody
+    /// could have changed them.
+    pub(super) fn unlocked(
+        &mut self,
+        me: usize,
+        lock: usize,
+        condensed: Option<u64>,
+        written: bool,
+    ) {
+        let content = match condensed {
+            Some(digest) => Self::condensed(digest),
+            None if written => self.left_by(me),
+            None => self.locks[lock].content,
+        };
+        let lock = &mut self.locks[lock];
+        (lock.holder, lock.content) = (None, content);
+        let object = lock.object;
+        self.audit(|audit| audit.unlocked(me, object, condensed, written));
     }
 
     /// What is in a lock whose contents cannot be condensed and were changed: whatever a thread
     /// with this history leaves there.
-    pub(super) fn written_by(&self, me: usize) -> Digest {
+    fn left_by(&self, me: usize) -> Digest {
         let history = self.threads.get(me).map_or(Digest::new(0), |thread| thread.history);
         Digest::new(domain::CONTENT).with(1).with(me as u64).with_digest(history)
     }
 
     /// What is in a lock whose contents were condensed.
-    pub(super) fn condensed(digest: u64) -> Digest {
+    fn condensed(digest: u64) -> Digest {
         Digest::new(domain::CONTENT).with(2).with(digest)
     }
 
@@ -497,6 +538,7 @@ impl Run {
             thread.token = there;
             self.objects ^= term(domain::TOKEN, place as u64, Digest::new(0));
         }
+        self.audit(|audit| audit.token(place, there));
     }
 
     /// Whether the token of a thread's parker is there.
@@ -516,8 +558,10 @@ impl Run {
             None => self.oracles.push((key, digest)),
         }
         self.objects ^= name.with(digest).bits();
-        if let Searcher::States(graph) = &mut self.searcher {
-            graph.tells();
+        match &mut self.searcher {
+            Searcher::States(graph) => graph.tells(),
+            Searcher::Schedules(_, audit) => audit.oracle(key, digest),
+            Searcher::Steps(_) => {}
         }
     }
 
@@ -542,7 +586,10 @@ impl Run {
         self.depth = self.depth.max(self.steps);
         match &mut self.searcher {
             Searcher::States(graph) => self.cut += u64::from(graph.end()),
-            Searcher::Schedules(tree) => tree.end(),
+            Searcher::Schedules(tree, audit) => {
+                audit.end();
+                tree.end();
+            }
             Searcher::Steps(_) => {}
         }
     }
@@ -551,7 +598,7 @@ impl Run {
     pub(super) fn exhausted(&mut self) -> bool {
         match &mut self.searcher {
             Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
-            Searcher::Schedules(tree) => tree.exhausted(),
+            Searcher::Schedules(tree, _) => tree.exhausted(),
             Searcher::Steps(_) => self.executions > 0,
         }
     }
@@ -560,7 +607,8 @@ impl Run {
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
             Searcher::States(graph) => graph.states(),
-            Searcher::Schedules(_) | Searcher::Steps(_) => 0,
+            Searcher::Schedules(_, audit) => audit.states(),
+            Searcher::Steps(_) => 0,
         }
     }
 
