@@ -71,6 +71,8 @@ struct State {
 #[derive(Debug)]
 struct Known {
     fingerprint: u128,
+    /// A choice of a thread within its step.
+    choice: bool,
     /// By way on: the next state, once it was seen.
     next: Vec<Option<u32>>,
 }
@@ -166,19 +168,13 @@ impl Audit {
     ///
     /// When the fingerprint does not stand for this state alone, or the state not for one future.
     pub(super) fn decides(&mut self, fingerprint: u128, ways: usize, chooser: Option<usize>) {
-        let state = match chooser {
-            Some(me) => {
-                let mut state = self.now.clone();
-                state.threads[me].1 = At::Choice;
-                self.known_as(&state, fingerprint, ways)
-            }
-            None => {
-                let now = core::mem::take(&mut self.now);
-                let state = self.known_as(&now, fingerprint, ways);
-                self.now = now;
-                state
-            }
-        };
+        let mut now = core::mem::take(&mut self.now);
+        let declared = chooser.map(|me| core::mem::replace(&mut now.threads[me].1, At::Choice));
+        let state = self.known_as(&now, fingerprint, ways, chooser.is_some());
+        if let (Some(me), Some(declared)) = (chooser, declared) {
+            now.threads[me].1 = declared;
+        }
+        self.now = now;
         self.follows(state);
         self.last = Some((state, 0));
     }
@@ -196,17 +192,17 @@ impl Audit {
         self.last = None;
     }
 
-    /// How many states were seen.
+    /// How many states with a decision among threads were seen.
     pub(super) fn states(&self) -> usize {
-        self.known.len()
+        self.known.iter().filter(|known| !known.choice).count()
     }
 
-    fn known_as(&mut self, state: &State, fingerprint: u128, ways: usize) -> u32 {
+    fn known_as(&mut self, state: &State, fingerprint: u128, ways: usize, choice: bool) -> u32 {
         let new = self.known.len() as u32;
         let number = self.numbers.get(state).copied().unwrap_or(new);
         if number == new {
             self.numbers.insert(state.clone(), new);
-            self.known.push(Known { fingerprint, next: vec![None; ways] });
+            self.known.push(Known { fingerprint, choice, next: vec![None; ways] });
         }
         let named = *self.fingerprints.entry(fingerprint).or_insert(number);
         assert_eq!(named, number, "two states have the same fingerprint: it leaves something out");

@@ -92,6 +92,8 @@ pub(super) struct Graph {
     idle: bool,
     /// How many walks there were before this one.
     walks: u32,
+    /// How many of the nodes are choices.
+    choices: usize,
 }
 
 impl Graph {
@@ -160,9 +162,9 @@ impl Graph {
         exhausted
     }
 
-    /// How many states are known.
+    /// How many states with a decision among threads are known.
     pub(super) fn states(&self) -> usize {
-        self.nodes.len()
+        self.nodes.len() - self.choices
     }
 
     fn arrive(&mut self, fingerprint: u128, ways: usize, asleep: Set, choice: bool) -> u32 {
@@ -183,6 +185,7 @@ impl Graph {
                 settled: false,
             });
             self.edges.resize(self.edges.len() + ways, UNKNOWN);
+            self.choices += usize::from(choice);
         } else {
             self.awake(node, asleep);
         }
