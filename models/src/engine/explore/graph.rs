@@ -18,10 +18,11 @@
 //! the walk got there for the first time; then the others, as they are numbered.
 //!
 //! A node that is reached on another way may be reached with less asleep. What is no longer asleep is
-//! open then, and everything above the node is not settled any more. An edge that is opened like that
-//! carries along what is still asleep and nothing else: the other edges of the node were taken with it
-//! asleep, so it comes before them. (To remember the states and to forget what was asleep in them is
-//! the well-known mistake: it loses states.)
+//! open then, and the node is not settled any more. (Nor is anything on the way by which the walk has
+//! come; what else is above may be, for the search gets there by this way.) An edge that is opened like
+//! that carries along what is still asleep and nothing else: the other edges of the node were taken with
+//! it asleep, so it comes before them. (To remember the states and to forget what was asleep in them is
+//! the well-known mistake: it can lose states.)
 //!
 //! A choice is a decision within a step, by the thread that makes the step: nothing commutes with it, and
 //! it is taken whichever thread is asleep. When such a node is reached with less asleep all its edges
@@ -35,8 +36,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 const UNKNOWN: u32 = u32::MAX;
 /// This edge leads to the end of the execution.
 const END: u32 = u32::MAX - 1;
-/// The parent of the first node.
-const NOBODY: u32 = u32::MAX;
 
 /// Edges of a node, or threads: as many as there are bits.
 type Set = u32;
@@ -45,8 +44,6 @@ type Set = u32;
 struct Node {
     /// Where its edges begin.
     first: u32,
-    /// The node from which it was reached first.
-    parent: u32,
     /// The walk that was here last.
     walk: u32,
     /// Edges that were taken.
@@ -175,7 +172,6 @@ impl Graph {
         if node == next {
             self.nodes.push(Node {
                 first: self.edges.len() as u32,
-                parent: last.map_or(NOBODY, |(_, from)| from),
                 walk: u32::MAX,
                 taken: 0,
                 asleep,
@@ -216,14 +212,9 @@ impl Graph {
             return;
         }
         known.asleep &= asleep;
+        known.settled = false;
         if known.choice {
             known.taken = 0;
-        }
-        let mut above = node;
-        while above != NOBODY {
-            let node = &mut self.nodes[above as usize];
-            node.settled = false;
-            above = node.parent;
         }
     }
 
@@ -315,5 +306,82 @@ impl Hasher for AsIs {
 
     fn write_u128(&mut self, fingerprint: u128) {
         self.0 = fingerprint as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::{Object, Op};
+
+    /// Threads and the objects that they are about to write to.
+    fn moves(of: &[(usize, usize)]) -> Vec<Move> {
+        let one = |&(thread, object): &(usize, usize)| Move {
+            thread,
+            op: Op::Store,
+            object: Object::thread(object),
+            term: thread as u128,
+        };
+        of.iter().map(one).collect()
+    }
+
+    /// What a walk comes to.
+    enum Stop<'a> {
+        /// A state, and the moves there.
+        State(u128, &'a [(usize, usize)]),
+        /// A choice, and how many ways there are.
+        Choice(u128, usize),
+    }
+    use Stop::{Choice, State};
+
+    /// Which ways the walk takes.
+    fn walk(graph: &mut Graph, stops: &[Stop<'_>]) -> Vec<Option<usize>> {
+        let took = stops.iter().map(|stop| match stop {
+            State(name, of) => graph.decide(*name, &moves(of)),
+            Choice(name, ways) => graph.choose(*name, *ways),
+        });
+        let took = took.collect();
+        graph.end();
+        took
+    }
+
+    /// Two ways lead to C: one with thread 2 asleep, and then one without.
+    #[test]
+    fn what_is_not_asleep_any_more_is_opened_and_comes_before_the_others() {
+        let start = || State(1, &[(4, 4), (5, 5)]);
+        let a = || State(2, &[(2, 2), (3, 3)]);
+        let c = || State(3, &[(1, 1), (2, 2)]);
+        let d = || State(4, &[(7, 7), (8, 7)]);
+        let e = || State(5, &[(1, 1), (6, 6)]);
+        let mut graph = Graph::default();
+        assert_eq!(walk(&mut graph, &[start(), a()]), [Some(0), Some(0)]);
+        assert_eq!(walk(&mut graph, &[start(), d()]), [Some(1), Some(0)]);
+        let to_c = walk(&mut graph, &[start(), a(), c()]);
+        assert_eq!(to_c, [Some(0), Some(1), Some(0)], "thread 2 is asleep in C");
+        let to_e = walk(&mut graph, &[start(), d(), c(), e()]);
+        let opened = [Some(1), Some(1), Some(1), Some(0)];
+        assert_eq!(to_e, opened, "thread 2 is not asleep in C any more, nor thread 1 in E");
+        assert!(!graph.exhausted(), "there is more below C than before");
+        let more = walk(&mut graph, &[start(), d(), c(), e()]);
+        assert_eq!(more, [Some(1), Some(1), Some(1), Some(1)], "C was left below as it was");
+        assert!(graph.exhausted());
+    }
+
+    /// The same with a choice between them and the state with less asleep.
+    #[test]
+    fn a_choice_hands_on_that_less_is_asleep() {
+        let start = || State(1, &[(4, 4), (5, 5)]);
+        let a = || State(2, &[(2, 2), (3, 3)]);
+        let d = || State(4, &[(7, 3), (3, 3)]);
+        let after = || State(6, &[(2, 2), (6, 6)]);
+        let mut graph = Graph::default();
+        assert_eq!(walk(&mut graph, &[start(), a()]), [Some(0), Some(0)]);
+        assert_eq!(walk(&mut graph, &[start(), d()]), [Some(1), Some(0)]);
+        let first = walk(&mut graph, &[start(), a(), Choice(3, 2), after()]);
+        assert_eq!(first, [Some(0), Some(1), Some(0), Some(1)], "thread 2 is asleep");
+        let other = walk(&mut graph, &[start(), a(), Choice(3, 2)]);
+        assert_eq!(other, [Some(0), Some(1), Some(1)]);
+        let again = walk(&mut graph, &[start(), d(), Choice(3, 2), after()]);
+        assert_eq!(again, [Some(1), Some(1), Some(0), Some(0)], "thread 2 is not asleep any more");
     }
 }
