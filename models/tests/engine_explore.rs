@@ -28,6 +28,7 @@ fn merging_states_loses_no_behaviour() {
         plain.assert_exhaustive();
         println!("{name}\n  {merged}\n  {plain}");
         assert_eq!(merged.behaviours, plain.behaviours, "{name}: a behaviour was lost or made up");
+        assert_eq!(merged.states, plain.states, "{name}: states were lost or made up");
         assert!(merged.executions <= plain.executions, "{name}: merging made the search longer");
     }
 }
