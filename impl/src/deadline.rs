@@ -22,9 +22,9 @@
 //!
 //! Out of scope: the queue (`timers`), the clock and who looks at it (`poller`).
 
-use crate::desc::{Desc, Incarnation, Wakers, wake};
+use crate::desc::{Desc, Incarnation, Wakers, wake, woken};
 use crate::error::Reason;
-use crate::observe::{Place, Step};
+use crate::observe::{Call, Place, Returned, Step};
 use crate::seam::{Instant, Mutex, Ordering, System};
 use crate::source::Source;
 use crate::timers::{Entry, Timers};
@@ -62,6 +62,22 @@ impl<S: System> Incarnation<'_, S> {
         let now = deadline.map_or(time::NONE, |_| self.system.now().as_nanos());
         // The first instant is taken: 0 says that there is no deadline.
         let deadline = deadline.map_or(time::NONE, |deadline| deadline.as_nanos().max(1));
+        self.system.called(&Call::SetDeadline { place: self.place, concerned, deadline, now });
+        let set = self.enter_deadline(timers, concerned, deadline, now);
+        self.returned(match &set {
+            Ok(consequences) => woken(&consequences.wakers),
+            Err(reason) => Returned::Failed(*reason),
+        });
+        set
+    }
+
+    fn enter_deadline(
+        &self,
+        timers: &Timers<S>,
+        concerned: [bool; 2],
+        deadline: u64,
+        now: u64,
+    ) -> Result<Consequences, netpoller_spec::Reason> {
         let mut ledger = self.desc.control.lock();
         let word = self.info();
         if word.generation() != self.place.generation || word.closing() {
@@ -128,6 +144,20 @@ impl<S: System> Incarnation<'_, S> {
 impl<S: System> Desc<S> {
     /// An entry of the queue is due at `now`. `None`: it was superseded and means nothing.
     pub(crate) fn fire(
+        &self,
+        system: &S,
+        timers: &Timers<S>,
+        entry: Entry,
+        now: Instant,
+    ) -> Option<Consequences> {
+        system.called(&Call::Fire { index: entry.index, now: now.as_nanos() });
+        let fired = self.look(system, timers, entry, now);
+        let done = fired.as_ref().map_or(Returned::Superseded, |fired| woken(&fired.wakers));
+        system.returned(entry.index, &done);
+        fired
+    }
+
+    fn look(
         &self,
         system: &S,
         timers: &Timers<S>,

@@ -35,7 +35,7 @@
 //! memory of descriptors (`slab`).
 
 use crate::error::WaitError;
-use crate::observe::{Place, Step};
+use crate::observe::{Call, Place, Returned, Step};
 use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
@@ -77,6 +77,11 @@ impl Wait {
 
 /// The wakers of at most both directions, to be woken outside all locks.
 pub type Wakers = [Option<Waker>; 2];
+
+/// What an observer is told of them.
+pub(crate) fn woken(wakers: &Wakers) -> Returned {
+    Returned::Woken(core::array::from_fn(|place| wakers[place].is_some()))
+}
 
 /// Wakes them.
 ///
@@ -175,6 +180,13 @@ impl<S: System> Incarnation<'_, S> {
     ///
     /// Why the operation may not go on. Readiness stays as it is then.
     pub fn prepare(&self, mode: Mode) -> Result<(), Reason> {
+        self.system.called(&Call::Prepare { place: self.place, mode });
+        let prepared = self.check_and_reset(mode);
+        self.returned(prepared.map_or_else(Returned::Failed, |()| Returned::Done));
+        prepared
+    }
+
+    fn check_and_reset(&self, mode: Mode) -> Result<(), Reason> {
         self.check(mode)?;
         let (_outcome, evicted) = self.desc.slot(mode).reset(&self.at(mode));
         wake([evicted, None]);
@@ -185,6 +197,27 @@ impl<S: System> Incarnation<'_, S> {
     ///
     /// Cancel safe: the wait stays on until [`retract`](Self::retract).
     pub fn poll_wait(
+        &self,
+        mode: Mode,
+        wait: &mut Wait,
+        waker: &Waker,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<Result<(), WaitError>> {
+        self.system.called(&Call::Wait { place: self.place, mode, ticket: wait.ticket });
+        let turn = self.turn(mode, wait, waker, arm);
+        self.returned(match (&turn, wait.ticket) {
+            (Poll::Ready(Ok(())), _) => Returned::Ready,
+            (Poll::Ready(Err(WaitError::Protocol(reason))), _) => Returned::Failed(*reason),
+            (Poll::Ready(Err(WaitError::Occupied)), _) => Returned::Occupied,
+            (Poll::Ready(Err(WaitError::Kernel(_))), _) => Returned::Unarmed,
+            (Poll::Pending, Some(ticket)) => Returned::Parked(ticket),
+            (Poll::Pending, None) => Returned::Done, // which no wait may return
+        });
+        turn
+    }
+
+    /// One turn of a wait.
+    fn turn(
         &self,
         mode: Mode,
         wait: &mut Wait,
@@ -232,7 +265,9 @@ impl<S: System> Incarnation<'_, S> {
     /// Ends a wait that is given up. Readiness that arrived meanwhile stays (NP-SLOT-7).
     pub fn retract(&self, mode: Mode, wait: &mut Wait) {
         if let Some(ticket) = wait.ticket.take() {
+            self.system.called(&Call::Retract { place: self.place, mode, ticket });
             self.desc.slot(mode).retract(&self.at(mode), ticket);
+            self.returned(Returned::Done);
         }
     }
 
@@ -247,7 +282,9 @@ impl<S: System> Incarnation<'_, S> {
     /// A fence has to follow before [`notify`](Self::notify).
     pub fn publish_report(&self, report: Report) {
         let generation = self.place.generation;
+        self.system.called(&Call::Publish { place: self.place, error: report.error });
         self.publish(|word| info::event_error(word, generation, report.error)); // NP-INFO-5
+        self.returned(Returned::Done);
     }
 
     /// The second half: hands the edge to the slots. The wakers are the caller's to wake.
@@ -255,13 +292,24 @@ impl<S: System> Incarnation<'_, S> {
         let deliver = |mode, concerned: bool| {
             concerned.then(|| self.desc.slot(mode).notify(&self.at(mode)).1).flatten()
         };
-        [deliver(Mode::Read, report.read), deliver(Mode::Write, report.write)]
+        let concerned = [report.read, report.write];
+        self.system.called(&Call::Notify { place: self.place, concerned });
+        let wakers = [deliver(Mode::Read, report.read), deliver(Mode::Write, report.write)];
+        self.returned(woken(&wakers));
+        wakers
     }
 
     /// Begins to close: everybody who waits, or is about to, is told. The wakers are the
     /// caller's to wake. `None`: somebody else has begun already.
     #[must_use = "the wakers have to be woken"]
     pub fn close(&self) -> Option<Wakers> {
+        self.system.called(&Call::Close { place: self.place });
+        let wakers = self.close_and_cancel();
+        self.returned(wakers.as_ref().map_or(Returned::Superseded, woken));
+        wakers
+    }
+
+    fn close_and_cancel(&self) -> Option<Wakers> {
         let first = self.publish(|word| info::close(word, self.place.generation));
         if !first {
             return None; // NP-INFO-2
@@ -279,6 +327,14 @@ impl<S: System> Incarnation<'_, S> {
     /// When the incarnation was not the current one: somebody else freed it.
     #[must_use = "the wakers have to be woken"]
     pub fn free(&self, next: Generation) -> Wakers {
+        self.system.called(&Call::Free { place: self.place });
+        let wakers = self.advance(next);
+        self.returned(woken(&wakers));
+        wakers
+    }
+
+    /// Takes the info word and then the slots into the next generation.
+    fn advance(&self, next: Generation) -> Wakers {
         let mut ledger = self.desc.control.lock();
         let first = self.publish(|word| info::free(word, self.place.generation, next));
         if first {
@@ -319,6 +375,11 @@ impl<S: System> Incarnation<'_, S> {
                 Err(now) => bits = now,
             }
         }
+    }
+
+    /// Tells the observer what the call returns that was begun last.
+    pub(crate) fn returned(&self, returned: Returned) {
+        self.system.returned(self.place.index, &returned);
     }
 
     pub(crate) fn at(&self, mode: Mode) -> At<'_, S> {

@@ -1,12 +1,14 @@
 //! The world of one execution: an engine's primitives, a kernel and an oracle, put together as
 //! the [`System`] that the poller is generic over.
 
-use crate::engine::{Engine, Threads, Told};
+use crate::engine::{Engine, Told};
 use crate::kernel::Timed;
 use crate::oracle::Oracle;
-use netpoller::observe::{Cause, Step};
+use netpoller::desc::Peek;
+use netpoller::observe::{Call, Cause, Returned, Step};
 use netpoller::seam::{Instant, Kernel, Ordering, Primitives, System};
 use netpoller_spec::{Mode, info, slot};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// A system for models: `E` decides the interleaving, `K` is the kernel.
@@ -16,15 +18,28 @@ pub struct Model<E: Engine, K: Kernel> {
     engine: core::marker::PhantomData<fn() -> E>,
 }
 
+thread_local! {
+    /// The type of the kernel in the world that this thread has made last.
+    static KERNEL: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// The name of the type of the kernel in the world that the calling thread has made last, such as
+/// `SimKernel`; empty if it has made none. For lists of what a scenario holds.
+#[must_use]
+pub fn last_kernel() -> &'static str {
+    let path = KERNEL.get();
+    let path = path.split_once('<').map_or(path, |(path, _)| path);
+    path.rsplit_once("::").map_or(path, |(_, name)| name)
+}
+
 impl<E: Engine, K: Kernel> Model<E, K> {
     /// A fresh world around `kernel`. Every step of the poller in it is judged.
     pub fn new(kernel: K) -> Self {
-        let oracle = Oracle::new(E::NAME != Threads::NAME);
-        Model {
-            kernel: Arc::new(kernel),
-            oracle: Arc::new(oracle),
-            engine: core::marker::PhantomData,
-        }
+        KERNEL.set(core::any::type_name::<K>());
+        let oracle = Arc::new(Oracle::new(E::SERIAL));
+        // Whoever forgets a poller or a source keeps its system alive.
+        crate::engine::count("the system of a poller", &oracle);
+        Model { kernel: Arc::new(kernel), oracle, engine: core::marker::PhantomData }
     }
 }
 
@@ -61,6 +76,18 @@ impl<E: Engine, K: Timed> System for Model<E, K> {
     fn observe(&self, step: &Step) {
         tell::<E>(step);
         self.oracle.judge(step);
+    }
+
+    fn called(&self, call: &Call) {
+        self.oracle.history.called::<E>(call);
+    }
+
+    fn returned(&self, index: u32, returned: &Returned) {
+        self.oracle.history.returned::<E>(index, returned);
+    }
+
+    fn at_rest(&self, index: u32, found: &Peek) {
+        self.oracle.history.at_rest::<E>(index, found);
     }
 }
 

@@ -39,9 +39,13 @@ fn on_the_scenarios_plain_search_explore_and_loom_see_the_same_behaviours() {
     };
     let (mut plain_and_explore, mut plain_and_loom, mut explore_and_loom) = (0, 0, 0);
     for scenario in scenario::all() {
+        let explored = finished(Explore::run(scenario.explore, &most));
+        if explored.is_none() {
+            // Plain search does not finish either, for it has no fewer executions: there is no pair.
+            continue;
+        }
         let schedules = Limits { search: Search::Schedules, ..most.clone() };
         let plain = finished(Explore::run(scenario.explore, &schedules));
-        let explored = finished(Explore::run(scenario.explore, &most));
         let loomed = finished(LoomSc::run(scenario.loom_sc, &most));
         if let (Some((_, by_plain)), Some((_, by_explore))) = (&plain, &explored) {
             assert_eq!(by_plain, by_explore, "{}: states were lost or made up", scenario.name);

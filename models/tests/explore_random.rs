@@ -20,7 +20,7 @@ use netpoller_models::oracle::{self, Which};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many programs an ordinary run compares.
 const PROGRAMS: u64 = 500;
@@ -49,8 +49,10 @@ enum Step {
     Park,
     Unpark(usize),
     Choose(usize),
-    /// Tells the oracle a number.
+    /// Tells the oracle a number, which looks then who has gone on since it announced that.
     Tell(u64),
+    /// Announces the next operation to the oracle.
+    Announce,
     /// The steps, if what was seen last is odd.
     IfOdd(Vec<Step>),
     /// Waits until this thread sleeps.
@@ -123,9 +125,10 @@ fn some_step(g: &mut Gen, kind: Kind, depth: usize) -> Step {
             4..6 => Step::Park,
             _ => Step::AwaitSleep(below(g, 3)),
         },
-        Kind::Telling => match below(g, 5) {
+        Kind::Telling => match below(g, 7) {
             0..2 => Step::Tell(below(g, 3) as u64),
             2..4 => Step::Choose(2),
+            4..6 => Step::Announce,
             _ if depth < 2 => Step::IfOdd(few(g, kind, depth)),
             _ => Step::Tell(1),
         },
@@ -167,6 +170,8 @@ struct Shared {
     locks: Vec<Lock>,
     parkers: Vec<OnceLock<Parker>>,
     told: Mutex<Vec<u64>>,
+    /// By thread: how many operations it had performed when it announced the next one.
+    announced: Mutex<Vec<Option<u64>>>,
 }
 
 impl Shared {
@@ -177,6 +182,7 @@ impl Shared {
             locks: vec![Lock::new(0, |there| Some(*there)), Lock::new(0, |_| None)],
             parkers: (0..threads).map(|_| OnceLock::new()).collect(),
             told: Mutex::default(),
+            announced: Mutex::new(vec![None; threads]),
         }
     }
 
@@ -210,6 +216,7 @@ impl Shared {
                 }
                 Step::Choose(ways) => *seen = Explore::choose(*ways) as u64,
                 Step::Tell(value) => self.tell(me as u64 * 16 + value),
+                Step::Announce => self.announced()[me] = Explore::performed(me + 1),
                 Step::IfOdd(inside) => {
                     if *seen % 2 == 1 {
                         self.run(me, inside, seen);
@@ -235,9 +242,22 @@ impl Shared {
         }
     }
 
+    fn announced(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
+        self.announced.lock().expect("nobody panics with it")
+    }
+
     fn tell(&self, what: u64) {
         let mut told = self.told.lock().expect("nobody panics with it");
-        told.push(what);
+        let gone_on = |(thread, mark): (usize, &Option<u64>)| {
+            mark.is_some() && Explore::performed(thread + 1) > *mark
+        };
+        let gone_on = self
+            .announced()
+            .iter()
+            .enumerate()
+            .map(gone_on)
+            .fold(1, |all, one| all * 2 + u64::from(one));
+        told.push(gone_on * 1_000 + what);
         let digest = told.iter().fold(7, |digest: u64, one| digest.wrapping_mul(1_000_003) ^ one);
         Explore::absorb("told", digest);
     }

@@ -5,7 +5,7 @@
 
 use netpoller_models::mutants::{self, Mutant};
 use netpoller_models::oracle::Which;
-use netpoller_models::scenario::FAMILIES;
+use netpoller_models::scenario::family::GROUPS;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn what_sequential_consistency_can_show_is_caught_by_explore() {
 }
 
 #[test]
-fn every_oracle_and_every_family_is_the_only_one_to_catch_something() {
+fn every_oracle_and_every_group_of_families_is_the_only_one_to_catch_something() {
     // That the claims are true is what `cargo verify mutants --unique` shows.
     let mutants = shipped();
     let oracles = Which::ALL.map(Which::name);
@@ -63,10 +63,10 @@ fn every_oracle_and_every_family_is_the_only_one_to_catch_something() {
         |name: &&&str| !mutants.iter().any(|mutant| mutant.only_oracle.as_deref() == Some(**name));
     let without: Vec<_> = oracles.iter().filter(by_oracle).collect();
     assert!(without.is_empty(), "no mutant claims to be caught by {without:?} only");
-    let families = FAMILIES.iter().map(|(name, _)| *name);
-    let by_family =
+    let groups = GROUPS.iter().map(|(name, _)| *name);
+    let by_group =
         |name: &&str| !mutants.iter().any(|mutant| mutant.only_family.as_deref() == Some(*name));
-    let without: Vec<_> = families.filter(by_family).collect();
+    let without: Vec<_> = groups.filter(by_group).collect();
     assert!(without.is_empty(), "no mutant claims to be caught by {without:?} only");
 }
 
@@ -123,6 +123,8 @@ fn an_entry_that_names_what_does_not_exist_is_found() {
         ("only_oracle = \"deadlocks\"", "no oracle is called deadlocks"),
         ("only_oracle = \"refinement\"", "refinement is not the only oracle"),
         ("only_family = \"park\"", ""),
+        ("only_family = \"park/close\"", ""),
+        ("only_family = \"park/unpark\"", "park/unpark is not the only family"),
         ("only_family = \"parks\"", "no family is called parks"),
         ("only_family = \"breaks\"", "breaks is not the only family"),
     ] {

@@ -21,10 +21,20 @@
 //! | [`close`](Machine::close) | `pollUnblock` | `close` |
 //! | [`free`](Machine::free) | `pollClose`, `pollOpen` | `free` |
 //!
-//! Where an implementation is not atomic, an operation has parts that others can come between:
-//! [`publish`](Machine::publish) and [`notify`](Machine::notify) are those of an edge,
-//! [`begin_close`](Machine::begin_close) and [`cancel`](Machine::cancel) those of a close. The
-//! machine knows no timers and no queue of them: a deadline has come, or it has not.
+//! Where an implementation is not atomic, an operation has parts that others can come between, and
+//! the whole is the parts in this order:
+//!
+//! | operation | parts |
+//! |---|---|
+//! | edge | [`publish`](Machine::publish); per direction [`notify`](Machine::notify) |
+//! | prepare | [`check`](Machine::check); [`reset`](Machine::reset) |
+//! | wait | [`finish`](Machine::finish); `check`; [`announce`](Machine::announce); once parked, `check` again, and to withdraw: [`retract`](Machine::retract), and `finish` if the wait was over |
+//! | close | [`begin_close`](Machine::begin_close); per direction [`cancel`](Machine::cancel) |
+//! | set a deadline | [`enter_deadline`](Machine::enter_deadline); per direction [`publish_expired`](Machine::publish_expired); per direction `cancel` |
+//! | tick | per direction `publish_expired`; per direction `cancel` |
+//! | free | [`begin_free`](Machine::begin_free); per direction [`free_slot`](Machine::free_slot) |
+//!
+//! The machine knows no timers and no queue of them: a deadline has come, or it has not.
 //!
 //! Out of scope: the kernel, the break, who polls.
 
@@ -52,6 +62,8 @@ pub struct Machine<W> {
 /// One direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Side<W> {
+    /// Of its slot: behind that of the whole between the parts of a free.
+    generation: Generation,
     pending: Pending<W>,
     /// How many waits have parked here so far; the newest of them has this number.
     waits: u64,
@@ -73,6 +85,18 @@ enum Pending<W> {
 pub struct Held(Option<u64>);
 
 impl Held {
+    /// What the waiter with this number keeps: the first one that parks in a direction has 1.
+    #[must_use]
+    pub const fn numbered(number: u64) -> Held {
+        Held(Some(number))
+    }
+
+    /// The number of the wait.
+    #[must_use]
+    pub const fn number(self) -> Option<u64> {
+        self.0
+    }
+
     /// Whether the waiter believes to be parked.
     #[must_use]
     pub const fn parked(self) -> bool {
@@ -100,7 +124,8 @@ impl<W: Copy> Machine<W> {
     /// A fresh incarnation, with this generation.
     #[must_use]
     pub const fn new(generation: Generation) -> Self {
-        let side = Side { pending: Pending::Nothing, waits: 0, deadline: None, expired: false };
+        let pending = Pending::Nothing;
+        let side = Side { generation, pending, waits: 0, deadline: None, expired: false };
         Machine { generation, closing: false, event_error: false, sides: [side; 2] }
     }
 
@@ -144,6 +169,12 @@ impl<W: Copy> Machine<W> {
         }
     }
 
+    /// The generation of one slot. That of the whole, but for the time between the parts of a free.
+    #[must_use]
+    pub const fn slot_generation(&self, mode: Mode) -> Generation {
+        self.sides[mode as usize].generation
+    }
+
     /// Who is parked in one direction.
     #[must_use]
     pub const fn parked(&self, mode: Mode) -> Option<W> {
@@ -169,7 +200,7 @@ impl<W: Copy> Machine<W> {
 
     /// The second part of an edge, for each direction it concerns.
     pub fn notify(&mut self, actor: Generation, mode: Mode) -> Option<W> {
-        if actor != self.generation {
+        if actor != self.side(mode).generation {
             return None; // NP-GEN-2
         }
         self.leave(mode, Pending::Readiness) // NP-SLOT-3
@@ -199,37 +230,65 @@ impl<W: Copy> Machine<W> {
     /// The reason why the operation may not go on; nothing has changed then.
     pub fn prepare(&mut self, actor: Generation, mode: Mode) -> Result<Option<W>, Reason> {
         self.check(actor, mode)?;
-        Ok(self.leave(mode, Pending::Nothing)) // NP-WAIT-4
+        Ok(self.reset(actor, mode))
+    }
+
+    /// The second part of a preparation: readiness is dropped. Returns a waiter that was in the way.
+    pub fn reset(&mut self, actor: Generation, mode: Mode) -> Option<W> {
+        if actor != self.side(mode).generation {
+            return None; // NP-GEN-2
+        }
+        self.leave(mode, Pending::Nothing) // NP-WAIT-4
     }
 
     /// One turn of a wait: the first one, or that of a waiter that looks again, `who` being woken
     /// from now on (NP-WAIT-5).
     pub fn wait(&mut self, actor: Generation, mode: Mode, held: &mut Held, who: W) -> Waited {
-        let earlier = held.0.take();
-        if actor != self.generation {
-            return Waited::Failed(Reason::Closed);
-        }
-        if let Some(number) = earlier {
-            let side = self.side(mode);
-            match side.pending {
-                Pending::Waiter(_) if side.waits == number => {
-                    side.pending = Pending::Waiter(who);
-                    *held = Held(Some(number));
-                    return Waited::Parked;
-                }
-                Pending::Readiness => {
-                    // Before the check: readiness that ended the wait has won (NP-WAIT-7).
-                    side.pending = Pending::Nothing;
-                    return Waited::Ready;
-                }
-                // Woken for nothing that lasts: not an error by itself (NP-WAIT-6).
-                Pending::Nothing | Pending::Waiter(_) => {}
-            }
+        if let Some(over) = self.finish(actor, mode, held, who) {
+            return over;
         }
         if let Err(reason) = self.check(actor, mode) {
             return Waited::Failed(reason); // NP-WAIT-2
         }
+        self.announce(actor, mode, held, who)
+    }
+
+    /// The first part of a turn: whoever was parked looks what became of that. `None`: the turn goes
+    /// on.
+    pub fn finish(
+        &mut self,
+        actor: Generation,
+        mode: Mode,
+        held: &mut Held,
+        who: W,
+    ) -> Option<Waited> {
+        let number = held.0.take()?;
         let side = self.side(mode);
+        if actor != side.generation {
+            return Some(Waited::Failed(Reason::Closed));
+        }
+        match side.pending {
+            Pending::Waiter(_) if side.waits == number => {
+                side.pending = Pending::Waiter(who);
+                *held = Held(Some(number));
+                Some(Waited::Parked)
+            }
+            Pending::Readiness => {
+                // Before the check: readiness that ended the wait has won (NP-WAIT-7).
+                side.pending = Pending::Nothing;
+                Some(Waited::Ready)
+            }
+            // Woken for nothing that lasts: not an error by itself (NP-WAIT-6).
+            Pending::Nothing | Pending::Waiter(_) => None,
+        }
+    }
+
+    /// The last part of a turn, after the check: takes the readiness there is, or parks.
+    pub fn announce(&mut self, actor: Generation, mode: Mode, held: &mut Held, who: W) -> Waited {
+        let side = self.side(mode);
+        if actor != side.generation {
+            return Waited::Failed(Reason::Closed);
+        }
         match side.pending {
             Pending::Readiness => {
                 side.pending = Pending::Nothing; // NP-SLOT-5
@@ -246,14 +305,16 @@ impl<W: Copy> Machine<W> {
     }
 
     /// A waiter gives up. Readiness stays (NP-SLOT-7), the wait of somebody else too (NP-SLOT-6).
-    pub fn retract(&mut self, actor: Generation, mode: Mode, held: &mut Held) {
+    /// Returns whether it was parked still.
+    pub fn retract(&mut self, actor: Generation, mode: Mode, held: &mut Held) -> bool {
         let number = held.0.take();
-        let generation = self.generation;
         let side = self.side(mode);
         let parked = matches!(side.pending, Pending::Waiter(_));
-        if actor == generation && parked && number == Some(side.waits) {
+        let own = actor == side.generation && parked && number == Some(side.waits);
+        if own {
             side.pending = Pending::Nothing;
         }
+        own
     }
 
     /// A deadline is set, or cleared, in the directions `concerned`, at the instant `now`.
@@ -268,25 +329,52 @@ impl<W: Copy> Machine<W> {
         deadline: Option<u64>,
         now: u64,
     ) -> Result<Woken<W>, Reason> {
+        self.enter_deadline(actor, concerned, deadline)?;
+        for mode in Mode::BOTH.into_iter().filter(|mode| concerned[*mode as usize]) {
+            self.publish_expired(mode, false); // NP-TIME-3
+        }
+        Ok(self.tick(now)) // NP-TIME-2
+    }
+
+    /// The first part of setting a deadline: it is written down, and nobody is told yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Closed`], and nothing has changed.
+    pub fn enter_deadline(
+        &mut self,
+        actor: Generation,
+        concerned: [bool; 2],
+        deadline: Option<u64>,
+    ) -> Result<(), Reason> {
         if actor != self.generation || self.closing {
             return Err(Reason::Closed);
         }
         for mode in Mode::BOTH.into_iter().filter(|mode| concerned[*mode as usize]) {
-            let side = self.side(mode);
-            (side.deadline, side.expired) = (deadline, false); // NP-TIME-3
+            self.side(mode).deadline = deadline;
         }
-        Ok(self.tick(now)) // NP-TIME-2
+        Ok(())
+    }
+
+    /// Whether the deadline of a direction has come at `now`, expired already or not.
+    #[must_use]
+    pub fn due(&self, mode: Mode, now: u64) -> bool {
+        let deadline = self.sides[mode as usize].deadline;
+        deadline.is_some_and(|deadline| deadline <= now && deadline != u64::MAX)
+    }
+
+    /// The next part, for each direction: whether its deadline has expired is told to all.
+    pub fn publish_expired(&mut self, mode: Mode, expired: bool) {
+        self.side(mode).expired = expired;
     }
 
     /// It is `now`: deadlines that have come expire. Readiness stays (NP-SLOT-4).
     pub fn tick(&mut self, now: u64) -> Woken<W> {
         Mode::BOTH.map(|mode| {
-            let side = self.side(mode);
-            let due = side.deadline.is_some_and(|deadline| deadline <= now && deadline != u64::MAX);
-            if side.expired || !due {
+            if self.expired(mode) || !self.due(mode, now) {
                 return None;
             }
-            side.expired = true;
+            self.publish_expired(mode, true);
             self.cancel(self.generation, mode)
         })
     }
@@ -306,7 +394,7 @@ impl<W: Copy> Machine<W> {
     /// The second part of a close, for each direction: whoever waits is released. Readiness is
     /// neither made nor taken away (NP-SLOT-4).
     pub fn cancel(&mut self, actor: Generation, mode: Mode) -> Option<W> {
-        if actor != self.generation {
+        if actor != self.side(mode).generation {
             return None;
         }
         self.parked(mode)?;
@@ -316,15 +404,27 @@ impl<W: Copy> Machine<W> {
     /// The incarnation ends and the next one begins. `None`, and nothing changes, for whoever
     /// acts for another incarnation, and after the last one: the entry is retired (NP-GEN-3).
     pub fn free(&mut self, actor: Generation) -> Option<Woken<W>> {
-        if actor != self.generation {
-            return None;
-        }
-        self.generation = actor.next()?;
+        self.begin_free(actor).then(|| Mode::BOTH.map(|mode| self.free_slot(actor, mode)))
+    }
+
+    /// The first part of a free: the facts are gone, and the slots are of the past. Returns whether
+    /// the next incarnation has begun.
+    pub fn begin_free(&mut self, actor: Generation) -> bool {
+        let Some(next) = actor.next().filter(|_| actor == self.generation) else { return false };
+        self.generation = next;
         (self.closing, self.event_error) = (false, false); // NP-GEN-5
         for side in &mut self.sides {
             (side.deadline, side.expired) = (None, false);
         }
-        Some(Mode::BOTH.map(|mode| self.leave(mode, Pending::Nothing)))
+        true
+    }
+
+    /// The second part of a free, for each direction: the slot follows. Returns who was parked.
+    pub fn free_slot(&mut self, actor: Generation, mode: Mode) -> Option<W> {
+        let side = self.side(mode);
+        let next = actor.next().filter(|_| actor == side.generation)?;
+        side.generation = next;
+        self.leave(mode, Pending::Nothing)
     }
 
     fn side(&mut self, mode: Mode) -> &mut Side<W> {

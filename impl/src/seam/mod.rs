@@ -24,7 +24,8 @@ pub use os::Os;
 // raced for. The reference count of an `Arc` has no effect on the state machine.
 pub use std::sync::{Arc, OnceLock};
 
-use crate::observe::Step;
+use crate::desc::Peek;
+use crate::observe::{Call, Returned, Step};
 use core::fmt::Debug;
 use core::task::Waker;
 
@@ -66,6 +67,20 @@ pub trait System: Primitives + Clone {
 
     /// Is told of every step of the state machine, right after it was taken.
     fn observe(&self, step: &Step);
+
+    /// Is told that the calling thread begins a call on an entry of the slab.
+    #[inline]
+    fn called(&self, _call: &Call) {}
+
+    /// Is told what the newest call returns that the calling thread has begun on the entry with
+    /// this index.
+    #[inline]
+    fn returned(&self, _index: u32, _returned: &Returned) {}
+
+    /// Is told what the entry with this index holds, by whoever knows that nobody uses the poller
+    /// any more.
+    #[inline]
+    fn at_rest(&self, _index: u32, _found: &Peek) {}
 }
 
 /// An atomic word.

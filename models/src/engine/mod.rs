@@ -22,10 +22,14 @@
 //! hash seed, no thread-local, no static. Plumbing such as `std::sync::Arc` is free.
 
 mod cause;
+#[cfg(feature = "shuttle")]
+mod census;
 mod digest;
 #[cfg(feature = "shuttle")]
 mod explore;
 mod file;
+#[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
+mod leaks;
 #[cfg(feature = "loom")]
 mod on_loom;
 #[cfg(feature = "shuttle")]
@@ -45,6 +49,8 @@ mod value;
 
 pub use cause::Cause;
 #[cfg(feature = "shuttle")]
+pub use census::Census;
+#[cfg(feature = "shuttle")]
 pub use explore::{Explore, Replayed};
 pub use file::{FailureFile, Verdict};
 #[cfg(feature = "loom")]
@@ -58,12 +64,22 @@ pub use record::Told;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};
 pub use threads::Threads;
 
+pub(crate) use digest::Digest;
+pub(crate) use leaks::count;
+pub(crate) use record::current;
+
 use netpoller::seam::Primitives;
 
 /// An engine, as a type parameter of a scenario: its primitives, and how it runs a plan.
 pub trait Engine: Primitives + Clone {
     /// The name in tables and on the command line.
     const NAME: &'static str;
+
+    /// Whether one thread runs at a time and all are known by their place in the plan.
+    const SERIAL: bool = true;
+
+    /// Whether its memory is sequentially consistent, so that what happens has one order.
+    const ORDERED: bool = true;
 
     /// Runs the plans that `build` builds until everything was seen, a limit is reached or an
     /// execution fails.
@@ -98,6 +114,19 @@ pub trait Engine: Primitives + Clone {
     /// oracle: `digest` condenses what is in it now, `key` tells one such state from another. An
     /// engine that recognises states takes it into account.
     fn absorb(_key: &'static str, _digest: u64) {}
+
+    /// How many operations the thread at this place of the plan has performed; `None` on engines
+    /// that cannot tell. By that an observer learns whether a thread that said it was about to do
+    /// something has been picked since: a function of what the thread has observed, so a state that
+    /// is recognised need not hold it once more.
+    ///
+    /// Of another thread it may be asked only whether it has performed more than when it asked itself:
+    /// an engine that lets steps sleep takes the first operation after that for a change of what the
+    /// observer knows.
+    #[must_use]
+    fn performed(_thread: usize) -> Option<u64> {
+        None
+    }
 
     /// The name of the calling thread in the plan.
     #[must_use]

@@ -12,8 +12,8 @@
 
 use super::value::Value;
 use super::{
-    Body, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Sampling, quiet,
-    record,
+    Body, Completeness, Engine, Failure, FailureKind, Limits, Outcome, Plan, Sampling, leaks,
+    quiet, record,
 };
 use core::fmt;
 use core::marker::PhantomData;
@@ -263,6 +263,7 @@ impl Token {
             known.cloned().unwrap_or_else(|| {
                 let permit = BatchSemaphore::new(0, Fairness::StrictlyFair);
                 let signal = Arc::new(Signal { place, there: AtomicBool::new(false), permit });
+                leaks::count("a waker of a parker", &signal);
                 let waker = Waker::from(Arc::clone(&signal));
                 let token = Token(Arc::new(Handle { signal, waker }));
                 parkers.push(token.clone());
@@ -376,6 +377,7 @@ impl Engine for Shuttle {
         }));
         LIVE.set(false);
         PARKERS.take();
+        leaks::end();
         let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         if result.is_err() && seen.failure.is_none() {
             let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
@@ -422,6 +424,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
     PARKERS.take();
+    leaks::begin();
     LIVE.set(true);
     seen.lock().unwrap_or_else(PoisonError::into_inner).executions += 1;
     let Ok(plan) = panic::catch_unwind(AssertUnwindSafe(build)) else { return failed(seen) };
@@ -461,9 +464,12 @@ fn live(
     // Which thread it was that ended last is nothing that a thread does or sees.
     record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(finally) = finally
-        && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()
-    {
+    let at_the_end = || {
+        finally.into_iter().for_each(|finally| finally());
+        PARKERS.take();
+        leaks::settle();
+    };
+    if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed(seen);
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -352,6 +352,15 @@ pub(crate) fn behaviour() -> u128 {
     })
 }
 
+/// The threads of the plan by name, and what was done in the last execution.
+#[cfg(feature = "shuttle")]
+pub(crate) fn last() -> (Vec<&'static str>, Vec<Event>) {
+    RECORD.with_borrow(|record| {
+        let names = record.tracks.iter().skip(SETUP + 1).map(|track| track.name);
+        (names.collect(), record.events.clone())
+    })
+}
+
 /// How many operations were done.
 pub(crate) fn steps() -> usize {
     RECORD.with_borrow(|record| record.events.len())

@@ -49,6 +49,7 @@ impl Primitives for Threads {
 
 impl Engine for Threads {
     const NAME: &'static str = "threads";
+    const SERIAL: bool = false;
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
         let started = Instant::now();

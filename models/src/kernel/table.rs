@@ -90,6 +90,7 @@ impl<P: Primitives> Table<P> {
         self.reserved.retain(|reserved| *reserved != place);
         let serial = self.next_serial;
         let description = Arc::new(Description::new(serial, file?));
+        crate::engine::count("an open file description", &description);
         self.next_serial += 1;
         Ok(self.put(place, description))
     }
@@ -97,7 +98,9 @@ impl<P: Primitives> Table<P> {
     /// A number for a new description. `file` is told its serial number.
     pub(super) fn open(&mut self, file: impl FnOnce(u64) -> File<P>) -> Result<Opened<P>> {
         let serial = self.next_serial;
-        let opened = self.name(Arc::new(Description::new(serial, file(serial))))?;
+        let description = Arc::new(Description::new(serial, file(serial)));
+        crate::engine::count("an open file description", &description);
+        let opened = self.name(description)?;
         self.next_serial += 1;
         Ok(opened)
     }

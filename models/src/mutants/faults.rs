@@ -122,10 +122,12 @@ fn memory_and_claims(mutant: &Mutant, fault: &mut impl FnMut(String)) {
         }
     }
     if let Some(name) = &mutant.only_family {
-        if !scenario::FAMILIES.iter().any(|(family, _)| family == name) {
+        if !scenario::family::names().any(|known| known == name) {
             fault(format!("no family is called {name}"));
         }
-        let of = |catch: &Catch| scenario::family(&catch.scenario) == Some(name);
+        let of = |catch: &Catch| {
+            scenario::find(&catch.scenario).is_some_and(|scenario| scenario.family.is_of(name))
+        };
         if !mutant.caught.iter().all(of) {
             fault(format!("{name} is not the only family that catches it"));
         }

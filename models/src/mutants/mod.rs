@@ -29,8 +29,9 @@
 //!
 //! Two claims can be made, and `cargo verify mutants --unique` holds them against the facts:
 //! `only_oracle = "quiescence"` (with all other oracles on and this one off, nobody catches it) and
-//! `only_family = "retract"` (no scenario of another family catches it). Each oracle and each family
-//! has at least one, or nobody would notice if it stopped judging.
+//! `only_family = "retract"` (no scenario of another family catches it). A family is named by its
+//! title, or by the group that it belongs to ([`scenario::family`](crate::scenario::family)). Each
+//! oracle and each group has at least one, or nobody would notice if it stopped judging.
 //!
 //! `BUGS.md`, beside the entries, says for each bug of the catalogue which mutants put it back
 //! ([`bugs`]).
@@ -80,7 +81,7 @@ pub struct Mutant {
     /// The oracle without which no scenario catches it.
     #[serde(default)]
     pub only_oracle: Option<String>,
-    /// The family without whose scenarios no scenario catches it.
+    /// The family, or the group of families, without whose scenarios no scenario catches it.
     #[serde(default)]
     pub only_family: Option<String>,
 }
@@ -132,6 +133,10 @@ pub enum Judge {
     Refinement,
     /// The oracle that judges what is left.
     Quiescence,
+    /// The oracle that judges the order of the calls.
+    History,
+    /// The oracle that counts what outlives the execution.
+    Leak,
     /// The scenario.
     Assertion,
     /// The engine.
@@ -159,6 +164,8 @@ impl Judge {
         match self {
             Judge::Refinement => "refinement",
             Judge::Quiescence => "quiescence",
+            Judge::History => "history",
+            Judge::Leak => "leak",
             Judge::Assertion => "assertion",
             Judge::Deadlock => "deadlock",
             Judge::Invariant => "invariant",
@@ -172,6 +179,10 @@ impl Judge {
             Judge::Refinement
         } else if message.contains(Which::Quiescence.mark()) {
             Judge::Quiescence
+        } else if message.contains(Which::History.mark()) {
+            Judge::History
+        } else if message.contains(Which::Leak.mark()) {
+            Judge::Leak
         } else if message.contains("NP-") && message.contains(" broken: ") {
             Judge::Invariant // how the poller words it
         } else {
@@ -401,6 +412,8 @@ tests = ["p lib t"]
     fn who_objected_is_read_from_the_message() {
         assert_eq!(Judge::of_panic("refinement: x"), Judge::Refinement);
         assert_eq!(Judge::of_panic("quiescence: NP-SLOT-2: a waker is held"), Judge::Quiescence);
+        assert_eq!(Judge::of_panic("history: no order of the calls"), Judge::History);
+        assert_eq!(Judge::of_panic("leak: left over"), Judge::Leak);
         assert_eq!(Judge::of_panic("NP-SLOT-2 broken: a waker lay there"), Judge::Invariant);
         assert_eq!(Judge::of_panic("the reader got Closed"), Judge::Assertion);
     }

@@ -7,11 +7,11 @@ use crate::world::Model;
 use netpoller::desc::Wait;
 use netpoller::error::WaitError;
 use netpoller::poller::{Poller, Shape};
-use netpoller::seam::{Event, Instant, Kernel, Parker};
+use netpoller::seam::{Event, Instant, Kernel, Parker, Primitives};
 use netpoller::source::Source;
 use netpoller_spec::events::Bits;
-use netpoller_spec::token::{Generation, Token};
-use netpoller_spec::{Mode, Reason};
+use netpoller_spec::token::{Generation, Named, Token};
+use netpoller_spec::{Mode, Reason, info};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
@@ -154,6 +154,21 @@ impl<E: Engine> Bench<E> {
         peek.slots[mode as usize].state() == netpoller_spec::slot::State::Ready
     }
 
+    /// What the info word says to a waiter of an incarnation. A peek: for the final check, which is no
+    /// thread that anything has been published to.
+    ///
+    /// # Panics
+    ///
+    /// When the token names no entry: those of sources do.
+    pub fn verdict(&self, token: Token, mode: Mode) -> Result<(), Reason> {
+        let Named::Entry(index, generation) = token.named() else {
+            panic!("{token:?} names no entry")
+        };
+        let (entries, _flag) = self.poller.peek();
+        let (_, peek) = &entries[index as usize];
+        info::check(peek.info, generation, mode)
+    }
+
     /// Judges what is left.
     pub fn quiescent(&self) {
         oracle::quiescent(&self.poller, self.poller.queue().peek_break_token());
@@ -166,6 +181,16 @@ impl<E: Engine> Default for Bench<E> {
     }
 }
 
+/// What threads leave for the final check to close. It lies under a lock of the engine: a close is
+/// made of the steps of a thread, to which what another thread has made has to be published.
+pub type Left<E, T> = Arc<<E as Primitives>::Mutex<T>>;
+
+/// Such a place.
+#[must_use]
+pub fn left<E: Engine, T: Send + core::fmt::Debug>(value: T) -> Left<E, T> {
+    Arc::new(netpoller::seam::Mutex::new(value, |_| None))
+}
+
 /// A waker that counts, for tasks that nobody runs.
 #[derive(Debug, Default)]
 pub struct Tally(AtomicUsize);
@@ -175,6 +200,7 @@ impl Tally {
     #[must_use]
     pub fn new() -> (Arc<Tally>, Waker) {
         let tally = Arc::new(Tally::default());
+        crate::engine::count("a waker that counts", &tally);
         (Arc::clone(&tally), Waker::from(tally))
     }
 

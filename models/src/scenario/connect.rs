@@ -6,7 +6,7 @@
 //! start.
 
 use super::fd_lock::Task;
-use super::traffic::{Simulated, Wired, drive, over, stop, wired};
+use super::traffic::{Simulated, Wired, drive, drive_until, over, stop, stop_one, wired};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -25,6 +25,8 @@ pub const ALL: &[Scenario] = &[
     connect_early_edge::SCENARIO,
     connect_against_deadline::SCENARIO,
     connect_dropped_at_its_edge::SCENARIO,
+    connect_and_its_deadline::SCENARIO,
+    two_connects_one_place::SCENARIO,
 ];
 
 /// When a SYN that was dropped is sent again.
@@ -98,6 +100,7 @@ fn pass<E: Engine>(poller: &Poller<Simulated<E>>) {
 scenario! {
     /// An edge comes before the connection: the socket has no error and no peer either. The connect
     /// waits again, and the edge of the connection is not lost.
+    family: Connect;
     rules: "NP-CONN-1 NP-CONN-2 NP-EDGE-5";
     from: "Go #14548, #19289 (B3, B4), net.TestTCPSpuriousConnSetupCompletion";
     fn connect_early_edge<E>() -> Plan {
@@ -127,6 +130,7 @@ scenario! {
 scenario! {
     /// Somebody makes room while a poller sleeps; the connection and the deadline of the connect
     /// come at the same instant. It ends with one of them, and a connection has no deadline.
+    family: Connect;
     rules: "NP-CONN-1 NP-CONN-3 NP-TIME-5 NP-TIME-12";
     from: "Go #15078, #16523 (B20)";
     fn connect_against_deadline<E>() -> Plan {
@@ -156,6 +160,7 @@ scenario! {
 scenario! {
     /// The future is dropped while the edge of its connection arrives: the socket is closed, and
     /// the edge reaches nobody.
+    family: Connect;
     rules: "NP-CONN-1 NP-SLOT-7 NP-FD-10";
     from: "cancellation by drop; Go net.TestDialContextCancelRace (#16523)";
     fn connect_dropped_at_its_edge<E>() -> Plan {
@@ -172,6 +177,75 @@ scenario! {
                 // The listener, its first client, and the event queue with its break.
                 assert_that(open == 4, || format!("{open} numbers are open: the socket is too"));
                 drop(full);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// The connection and the deadline of the connect come in one poll, and nobody else polls. Whoever
+    /// makes room does so before it or not: the connect ends with the one or the other.
+    family: Connect;
+    rules: "NP-CONN-1 NP-CONN-3 NP-TIME-5";
+    from: "Go #15078, #16523 (B20), without a third party";
+    fn connect_and_its_deadline<E>() -> Plan {
+        let Wired { poller, .. } = wired::<E>();
+        let full = full(&poller);
+        let task = begun(&poller, full.there, Some(RETRANSMISSION));
+        let passer = poller.clone();
+        let listener = Arc::new(full.listener);
+        let room = Arc::clone(&listener);
+        Plan::new()
+            .thread("task", move || {
+                let got = task.finish::<E>();
+                let fine = matches!(got, Ok(()) | Err(Reason::DeadlineExceeded));
+                assert_that(fine, || format!("the connect got {got:?}"));
+                E::note("connected", u64::from(got.is_ok()));
+            })
+            .thread("passer", move || {
+                if E::choose(2) == 1 {
+                    make_room(&passer, &room);
+                }
+                pass(&passer);
+            })
+            .finally(move || {
+                drop((listener, full.first));
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// Two connects wait for one place, with the same deadline. One of them may be connected at the last
+    /// moment; the other one's socket, deadline and edges have nothing to do with it.
+    family: Connect;
+    rules: "NP-CONN-1 NP-CONN-2 NP-CONN-3 NP-TIME-5";
+    from: "Go #15078, #16523 (B20); net.TestDialerPartialDeadline";
+    fn two_connects_one_place<E>() -> Plan {
+        let Wired { poller, done } = wired::<E>();
+        let full = full(&poller);
+        let [first, second] = [(); 2].map(|()| begun(&poller, full.there, Some(RETRANSMISSION)));
+        let listener = Arc::new(full.listener);
+        let task = |task: Task, bit: u32| {
+            let (stopper, done) = (poller.clone(), Arc::clone(&done));
+            move || {
+                let got = task.finish::<E>();
+                let fine = matches!(got, Ok(()) | Err(Reason::DeadlineExceeded));
+                assert_that(fine, || format!("connect {bit} got {got:?}"));
+                E::note("connected", u64::from(got.is_ok()));
+                stop_one::<E>(&stopper, &done, bit);
+            }
+        };
+        let (first, second) = (task(first, 1), task(second, 2));
+        let (driver, acceptor) = (poller.clone(), poller.clone());
+        let (seen, room) = (Arc::clone(&done), Arc::clone(&listener));
+        Plan::new()
+            .thread("driver", move || drive_until::<E>(&driver, &seen, 3))
+            .thread("task-1", first)
+            .thread("task-2", second)
+            .thread("acceptor", move || make_room(&acceptor, &room))
+            .finally(move || {
+                drop((listener, full.first));
                 over(&poller);
             })
     }

@@ -43,6 +43,7 @@ scenario! {
     /// Readiness of an earlier edge is pending. The reader resets it and makes its system call;
     /// meanwhile the next edge finds the slot ready and writes nothing. Then the system call must
     /// find what the edge announced: if both looked at old values, the edge is lost.
+    family: TwoEdges;
     rules: "NP-EDGE-3 NP-WAIT-4";
     from: "protocol argument; store buffering between reset and notify-that-finds-Ready";
     fn reset_late_notify<E>() -> Plan {
@@ -71,6 +72,7 @@ scenario! {
 
 scenario! {
     /// The same where the reader consumes the pending readiness by waiting.
+    family: TwoEdges;
     rules: "NP-EDGE-3 NP-SLOT-5";
     from: "protocol argument; store buffering between consume and notify-that-finds-Ready";
     fn consume_late_notify<E>() -> Plan {
@@ -99,6 +101,7 @@ scenario! {
 
 scenario! {
     /// The same where the reader was parked, was woken, and consumes when it looks again.
+    family: TwoEdges;
     rules: "NP-EDGE-3 NP-SLOT-5";
     from: "protocol argument; store buffering between finish and notify-that-finds-Ready";
     fn finish_late_notify<E>() -> Plan {
@@ -133,6 +136,7 @@ scenario! {
     /// Readiness is pending and an event arrives that is nothing but an error: the poller
     /// publishes the error, finds the slot ready and writes nothing. A reader that consumed the
     /// readiness must see the error when it looks at the info word, or be woken.
+    family: EventError;
     rules: "NP-EDGE-2 NP-EDGE-3 NP-INFO-5";
     from: "protocol argument; the sticky bits of the info word in the third handshake";
     fn error_found_while_ready<E>() -> Plan {
@@ -161,6 +165,7 @@ scenario! {
     /// A wait was given up without a retract (its future was leaked). The next owner of the
     /// direction resets, which must take the abandoned waker out and wake it, while two late
     /// edges arrive; then it waits.
+    family: TwoEdges;
     rules: "NP-SLOT-8 NP-SLOT-2 NP-SLOT-3";
     from: "a blind reset strands a waker in the cell: found by exploring a prototype";
     fn reset_after_abandoned_wait<E>() -> Plan {

@@ -43,10 +43,15 @@ impl Task {
 
     /// Polls once, in the setup.
     pub(super) fn started(mut self) -> Task {
-        let (_tally, waker) = Tally::new();
-        let polled = self.0.as_mut().poll(&mut Context::from_waker(&waker));
+        let polled = self.poll_once();
         assert_that(polled.is_pending(), || format!("the setup got {polled:?}"));
         self
+    }
+
+    /// Polls once, with a waker that nobody waits for.
+    pub(super) fn poll_once(&mut self) -> Poll<Result<(), Reason>> {
+        let (_tally, waker) = Tally::new();
+        self.0.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
     /// Goes on until it is over, blocking the thread.
@@ -61,10 +66,10 @@ impl Task {
     }
 }
 
-type Shared<S> = Arc<Source<S>>;
+pub(super) type Shared<S> = Arc<Source<S>>;
 
 /// Has the right to read until it is dropped.
-fn holder<S: System>(source: &Shared<S>) -> Task {
+pub(super) fn holder<S: System>(source: &Shared<S>) -> Task {
     let source = Arc::clone(source);
     Task::new(async move {
         let _waiter = source.waiter(Mode::Read)?;
@@ -74,7 +79,7 @@ fn holder<S: System>(source: &Shared<S>) -> Task {
 }
 
 /// Is queued for the right to read; does `then` when it is its turn, and gives the right up.
-fn queued<S: System>(source: &Shared<S>, then: impl FnOnce() + Send + 'static) -> Task {
+pub(super) fn queued<S: System>(source: &Shared<S>, then: impl FnOnce() + Send + 'static) -> Task {
     let source = Arc::clone(source);
     Task::new(async move {
         let _waiter = source.async_waiter(Mode::Read).await?;
@@ -91,26 +96,26 @@ fn unused<S: System>(source: &Source<S>) {
     assert_that(lock.users() == 0 && !busy, || format!("NP-FD-6: left over: {lock:?}"));
 }
 
-fn destroyed<S: System>(source: &Source<S>) {
+pub(super) fn destroyed<S: System>(source: &Source<S>) {
     unused(source);
     let lock = source.peek_lock();
     assert_that(lock.destroyed(), || format!("NP-FD-3: nobody has destroyed it: {lock:?}"));
 }
 
-fn bench<E: Engine>() -> (Bench<E>, Shared<Bare<E>>) {
+pub(super) fn bench<E: Engine>() -> (Bench<E>, Shared<Bare<E>>) {
     let bench = Bench::<E>::new();
     let source = Arc::new(bench.open());
     (bench, source)
 }
 
 /// A source on the simulated kernel, its peer, and whether its number is open.
-struct Numbered<E: Engine> {
-    source: Shared<Simulated<E>>,
-    peer: Source<Simulated<E>>,
-    is_open: Arc<dyn Fn() -> bool + Send + Sync>,
+pub(super) struct Numbered<E: Engine> {
+    pub(super) source: Shared<Simulated<E>>,
+    pub(super) peer: Source<Simulated<E>>,
+    pub(super) is_open: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-fn numbered<E: Engine>() -> (Wired<E>, Numbered<E>) {
+pub(super) fn numbered<E: Engine>() -> (Wired<E>, Numbered<E>) {
     let wired = wired::<E>();
     let system = wired.poller.system().clone();
     let (reader, writer) = netpoller::seam::Kernel::pipe(system.kernel()).expect("room for a pipe");
@@ -122,7 +127,7 @@ fn numbered<E: Engine>() -> (Wired<E>, Numbered<E>) {
 }
 
 /// Closes, and sees that the number is closed then.
-fn close<E: Engine>(source: &Source<Simulated<E>>, is_open: &dyn Fn() -> bool) -> bool {
+pub(super) fn close<E: Engine>(source: &Source<Simulated<E>>, is_open: &dyn Fn() -> bool) -> bool {
     let closed = source.close();
     let first = closed.is_ok();
     let known = closed.as_ref().err().is_none_or(|e| Reason::of(e) == Some(Reason::Closed));
@@ -136,6 +141,7 @@ fn close<E: Engine>(source: &Source<Simulated<E>>, is_open: &dyn Fn() -> bool) -
 scenario! {
     /// A caller is about to queue, or is queued, for a right whose holder will never run again,
     /// when the descriptor is closed.
+    family: FdLock;
     rules: "NP-FD-2 NP-FD-5 NP-FD-8";
     from: "Go internal/poll.TestMutexCloseUnblock";
     fn fd_close_queued<E>() -> Plan {
@@ -163,6 +169,7 @@ scenario! {
 scenario! {
     /// The right is handed on to a queued caller while the descriptor is closed: the caller gets
     /// its turn or the close, and whoever is queued behind it is not forgotten.
+    family: FdLock;
     rules: "NP-FD-2 NP-FD-7 NP-FD-8";
     from: "the hand-off of a right against Go's increfAndClose";
     fn fd_close_at_the_turn<E>() -> Plan {
@@ -192,6 +199,7 @@ scenario! {
 scenario! {
     /// Two callers are queued when the holder gives its right up, and tries at once to have it
     /// again: the one that came first is the first, and nobody comes in between.
+    family: FdLock;
     rules: "NP-FD-6";
     from: "Go's fdMutex lets whoever comes along overtake";
     fn fd_hand_on_in_order<E>() -> Plan {
@@ -231,6 +239,7 @@ scenario! {
 
 scenario! {
     /// A queued future is dropped while it is handed the right: the one behind it gets it.
+    family: FdLock;
     rules: "NP-FD-6 NP-FD-7";
     from: "cancellation by drop, which Go does not have";
     fn fd_dropped_at_its_turn<E>() -> Plan {
@@ -254,6 +263,7 @@ scenario! {
 scenario! {
     /// A thread uses the number while another closes: it finds the number open or is told; when
     /// the close has returned the number is closed, and it was closed once.
+    family: FdLock;
     rules: "NP-FD-1 NP-FD-2 NP-FD-3 NP-FD-4 NP-FD-9 NP-FD-10";
     from: "Go #7970 (B22), #10527 (B21)";
     fn fd_close_against_a_user<E>() -> Plan {
@@ -281,6 +291,7 @@ scenario! {
 scenario! {
     /// Two threads close while a third one uses the number. One of them is the first; it returns
     /// when the number is closed, the other one is told and need not wait.
+    family: FdLock;
     rules: "NP-FD-3 NP-FD-4";
     from: "Go net.TestCloseError, internal/poll.TestMutexClose";
     fn fd_two_closers<E>() -> Plan {
@@ -313,6 +324,7 @@ scenario! {
 scenario! {
     /// A thread reads, parks, and is closed under. It gets the close, and the closer returns when the
     /// reader is out: the number can be given to somebody else at once.
+    family: FdLock;
     rules: "NP-FD-1 NP-FD-3 NP-FD-4 NP-WAIT-3";
     from: "Go #10527, #21856 (B21), #7970 (B22)";
     fn fd_close_against_a_parked_reader<E>() -> Plan {
@@ -344,6 +356,7 @@ scenario! {
 scenario! {
     /// A future that reads is polled once while another task closes. The close does not wait for
     /// a second poll, which may never come.
+    family: FdLock;
     rules: "NP-FD-1 NP-FD-5";
     from: "a future that was forgotten must not keep a close waiting";
     fn fd_close_against_a_future<E>() -> Plan {
@@ -357,8 +370,7 @@ scenario! {
                     let mut byte = [0];
                     reader.async_read(&mut byte).await.map(drop)
                 });
-                let (_tally, waker) = Tally::new();
-                let polled = task.0.as_mut().poll(&mut Context::from_waker(&waker));
+                let polled = task.poll_once();
                 let fine = matches!(polled, Poll::Pending | Poll::Ready(Err(Reason::Closed)));
                 assert_that(fine, || format!("the read got {polled:?}"));
                 E::note("pending", u64::from(polled.is_pending()));
@@ -381,6 +393,7 @@ scenario! {
 scenario! {
     /// A reader and a writer of one descriptor come and go at once: they share the word, and not
     /// their rights.
+    family: FdLock;
     rules: "NP-FD-1 NP-FD-6";
     from: "Go internal/poll.TestMutexStress";
     fn fd_reader_and_writer_enter_and_leave<E>() -> Plan {

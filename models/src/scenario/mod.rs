@@ -4,35 +4,58 @@
 //! hold at the end. What must hold *always* is in the oracles. Every scenario names its race, the
 //! rules that it is about and the bug it comes from; `netpoller-check list` shows them.
 //!
-//! | file | race family |
+//! | file | what is in it |
 //! |---|---|
 //! | [`park`] | a task parks while an edge, a close, an error or a stray wake arrives |
+//! | [`edges`] | several edges, several waiters, both directions at once |
 //! | [`retract`] | a wait is given up, or polled again with another waker |
 //! | [`consume`] | readiness is consumed or reset while the next edge arrives |
-//! | [`reopen`] | waiters, events and closes of an incarnation that is over |
+//! | [`reopen`], [`reopen_crowd`] | waiters, events and closes of an incarnation that is over |
+//! | [`churn`] | first registrations, and descriptors that come and go in one place |
 //! | [`deadline`] | deadlines that move and expire while someone waits |
+//! | [`deadline_both`] | deadlines of both directions, and those that part |
+//! | [`at_once`] | a deadline against readiness, against a close and a reopening, and against all |
+//! | [`deadline_wired`] | deadlines and a poller that sleeps in the kernel |
 //! | [`breaks`] | breaks against pollers, blocking and not |
-//! | [`fd_lock`] | users of a number, turns of a direction, and a close |
+//! | [`fd_lock`], [`fd_crowd`] | users of a number, turns of a direction, and a close |
 //! | [`connect`] | connections that come while their deadline does, or their future goes |
 //! | [`harvest`] | signals, and batches with no room for all |
-//! | [`traffic`] | bytes through the simulated kernel, end to end |
+//! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
+//! | [`ends`] | data and the end of a stream, errors that a kernel reports |
 //!
-//! The first four drive the poller through stale and fresh handles on a kernel that does nothing
+//! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
+//!
+//! Half of them drive the poller through stale and fresh handles on a kernel that does nothing
 //! ([`StubKernel`](crate::kernel::StubKernel)): a poller thread that always brings
 //! readiness would hide a lost wakeup. So would a kernel whose locks order what the code under
 //! test does not; the scenarios that are about memory ordering avoid both.
+//!
+//! What each scenario holds (its threads, how many operations each of them does, its choices, its
+//! kernel) is pinned in `scenarios.toml` ([`suite::contents`](crate::suite::contents)).
 
+pub mod at_once;
 pub mod bench;
 pub mod breaks;
+pub mod churn;
 pub mod connect;
 pub mod consume;
 pub mod deadline;
+pub mod deadline_both;
+pub mod deadline_wired;
+pub mod edges;
+pub mod ends;
+pub mod family;
+pub mod fd_crowd;
 pub mod fd_lock;
 pub mod harvest;
 pub mod park;
 pub mod reopen;
+pub mod reopen_crowd;
 pub mod retract;
+pub mod streams;
 pub mod traffic;
+
+pub use family::Family;
 
 use crate::engine::Plan;
 
@@ -41,6 +64,8 @@ use crate::engine::Plan;
 pub struct Scenario {
     /// Its name on the command line and in `expected.toml`.
     pub name: &'static str,
+    /// What races with what.
+    pub family: Family,
     /// The race, in a few lines.
     pub race: &'static str,
     /// The rules of SPEC.md it is about, separated by spaces.
@@ -69,30 +94,32 @@ impl core::fmt::Debug for Scenario {
     }
 }
 
-/// The families, by the names of their files, in the order of the table.
-pub const FAMILIES: &[(&str, &[Scenario])] = &[
-    ("park", park::ALL),
-    ("retract", retract::ALL),
-    ("consume", consume::ALL),
-    ("reopen", reopen::ALL),
-    ("deadline", deadline::ALL),
-    ("breaks", breaks::ALL),
-    ("fd_lock", fd_lock::ALL),
-    ("connect", connect::ALL),
-    ("harvest", harvest::ALL),
-    ("traffic", traffic::ALL),
+/// The scenarios of each file, in the order of the table.
+const FILES: &[&[Scenario]] = &[
+    park::ALL,
+    edges::ALL,
+    retract::ALL,
+    consume::ALL,
+    reopen::ALL,
+    reopen_crowd::ALL,
+    churn::ALL,
+    deadline::ALL,
+    deadline_both::ALL,
+    at_once::ALL,
+    deadline_wired::ALL,
+    breaks::ALL,
+    fd_lock::ALL,
+    fd_crowd::ALL,
+    connect::ALL,
+    harvest::ALL,
+    traffic::ALL,
+    streams::ALL,
+    ends::ALL,
 ];
 
 /// All scenarios, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    FAMILIES.iter().flat_map(|(_, family)| *family)
-}
-
-/// The family of the scenario of this name.
-#[must_use]
-pub fn family(name: &str) -> Option<&'static str> {
-    let of = |family: &[Scenario]| family.iter().any(|scenario| scenario.name == name);
-    FAMILIES.iter().find(|(_, family)| of(family)).map(|(name, _)| *name)
+    FILES.iter().flat_map(|file| *file)
 }
 
 /// The scenario of this name.
@@ -107,6 +134,13 @@ impl Scenario {
     pub fn thread_names(&self) -> Vec<&'static str> {
         (self.threads)().threads.iter().map(|(name, _)| *name).collect()
     }
+
+    /// Whether it runs on the simulated kernel, and not on the one that does nothing.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        drop((self.threads)());
+        crate::world::last_kernel() == "SimKernel"
+    }
 }
 
 /// Turns a documented generic function into a module with the function, called `plan`, and its
@@ -114,6 +148,7 @@ impl Scenario {
 macro_rules! scenario {
     (
         $(#[doc = $doc:literal])+
+        family: $family:ident;
         rules: $rules:literal;
         from: $from:literal;
         fn $name:ident<$E:ident>() -> Plan $body:block
@@ -133,6 +168,7 @@ macro_rules! scenario {
             /// The entry in the catalogue.
             pub const SCENARIO: Scenario = Scenario {
                 name: stringify!($name),
+                family: $crate::scenario::Family::$family,
                 race: concat!($($doc, "\n"),+),
                 rules: $rules,
                 origin: $from,

@@ -29,6 +29,7 @@ pub const ALL: &[Scenario] = &[
 
 scenario! {
     /// A reader parks while an edge arrives. Whatever the order, the reader ends with readiness.
+    family: ParkUnpark;
     rules: "NP-SLOT-3 NP-SLOT-5";
     from: "the smallest lost wakeup there is";
     fn park_ready<E>() -> Plan {
@@ -52,6 +53,7 @@ scenario! {
 scenario! {
     /// A reader parks while the descriptor is closed. Nobody else is there to wake it: leaving
     /// out the second look at the info word, or one of the two fences, leaves it asleep.
+    family: ParkClose;
     rules: "NP-WAIT-2 NP-WAIT-3 NP-SLOT-4";
     from: "Go #45211, #50469 (B1)";
     fn park_close<E>() -> Plan {
@@ -76,6 +78,7 @@ scenario! {
     /// Two tasks begin to close the incarnation while a reader parks. One of them is the first, the
     /// other one changes nothing, and the reader ends. (Closers of a source are told apart by its
     /// lock before they get here: `fd_two_closers`.)
+    family: ParkClose;
     rules: "NP-INFO-2 NP-WAIT-3";
     from: "Go throws \"unblock on closing polldesc\"; here the second close is told";
     fn park_close_close<E>() -> Plan {
@@ -112,6 +115,7 @@ scenario! {
 scenario! {
     /// An event that is nothing but an error arrives while a reader parks: the reader learns that
     /// the descriptor cannot be polled, or it gets the readiness and asks the kernel itself.
+    family: EventError;
     rules: "NP-INFO-4 NP-INFO-5 NP-EVT-3";
     from: "Go #30624 (B24)";
     fn park_error<E>() -> Plan {
@@ -138,6 +142,7 @@ scenario! {
 scenario! {
     /// One poller delivers an event that is nothing but an error, and then data. The later event
     /// takes the error back: a reader that looks afterwards waits and reads as usual.
+    family: EventError;
     rules: "NP-INFO-5";
     from: "Go keeps the newest event's verdict, not the worst";
     fn error_then_data<E>() -> Plan {
@@ -167,6 +172,7 @@ scenario! {
 scenario! {
     /// The kernel reports one of five conditions, picked by the engine, while a writer parks:
     /// each of them has to end the wait.
+    family: ParkUnpark;
     rules: "NP-EVT-1 NP-EVT-2 NP-EVT-3 NP-INFO-4";
     from: "the mapping of events to directions, under every choice of the kernel";
     fn park_any_event<E>() -> Plan {
@@ -200,6 +206,7 @@ scenario! {
 scenario! {
     /// An edge and a close arrive while a reader parks. Readiness or closed, but it ends, and
     /// the readiness is consumed by the reader or still there.
+    family: ParkClose;
     rules: "NP-WAIT-3 NP-WAIT-7 NP-SLOT-4";
     from: "Go, section 2.4 R6 of its catalogue: ready after a cancel";
     fn park_ready_close<E>() -> Plan {
@@ -234,6 +241,7 @@ scenario! {
 scenario! {
     /// The reader's thread is woken by somebody who has nothing to do with the wait. The reader
     /// parks again, and the edge still reaches it.
+    family: ParkUnpark;
     rules: "NP-WAIT-5 NP-SLOT-3";
     from: "spurious thread wakes, not modelled in the prototypes";
     fn park_stray_wake<E>() -> Plan {
@@ -266,6 +274,7 @@ scenario! {
 
 scenario! {
     /// A reader and a writer park on one descriptor while a hang-up arrives, which concerns both.
+    family: BothDirections;
     rules: "NP-EVT-2 NP-SLOT-3";
     from: "reader and writer together, not modelled in the prototypes";
     fn reader_and_writer_at_once<E>() -> Plan {
@@ -293,6 +302,7 @@ scenario! {
 scenario! {
     /// Reader, writer, an edge for the reader alone and a close: four threads. The writer can
     /// only be ended by the close; the reader by either.
+    family: BothDirections;
     rules: "NP-WAIT-3 NP-EVT-1";
     from: "the largest scenario of parking without a kernel";
     fn reader_writer_ready_close<E>() -> Plan {
@@ -324,6 +334,7 @@ scenario! {
     /// Two pollers harvested two edges of one descriptor and deliver them while a reader waits.
     /// They may merge; none may be lost: after one readiness was consumed, the second edge either
     /// came before that, or is still there.
+    family: TwoEdges;
     rules: "NP-SLOT-3 NP-SLOT-5";
     from: "two edges, one consumer; mutant class B38 (one event per edge assumed)";
     fn two_edges_one_waiter<E>() -> Plan {
@@ -348,6 +359,7 @@ scenario! {
 scenario! {
     /// Readiness is pending when the descriptor is closed. A reader that knows of the close, because
     /// the closer told it, must fail, and leave the readiness where it is.
+    family: ParkClose;
     rules: "NP-WAIT-2 NP-SLOT-4";
     from: "Go checks for errors before it looks at the semaphore: runtime_pollReset, runtime_pollWait";
     fn close_seen_beats_readiness<E>() -> Plan {
@@ -385,6 +397,7 @@ scenario! {
     /// An edge and a close arrive while a reader parks. If it was the edge that took the reader's
     /// waker, the reader must end with readiness, though it sees the close, too: nobody else
     /// was told of the edge.
+    family: ParkClose;
     rules: "NP-WAIT-7 NP-SLOT-3";
     from: "Go, section 2.4 R6 of its catalogue, seen from the side of the edge";
     fn edge_that_woke_beats_close<E>() -> Plan {

@@ -23,7 +23,7 @@ pub const ALL: &[Scenario] = &[
 
 /// The new incarnation must be untouched by the old one, and must work: a wait parks, the
 /// descriptor is in order, and an edge of its own reaches it.
-fn fresh_and_working<E: Engine>(bench: &Bench<E>, token: Token) {
+pub(super) fn fresh_and_working<E: Engine>(bench: &Bench<E>, token: Token) {
     let (tally, waker) = Tally::new();
     let mut wait = Wait::default();
     let parked = bench.poll(token, Mode::Read, &mut wait, &waker);
@@ -39,7 +39,7 @@ fn fresh_and_working<E: Engine>(bench: &Bench<E>, token: Token) {
 }
 
 /// Which entry of the slab a token names.
-fn index(token: Token) -> u32 {
+pub(super) fn index(token: Token) -> u32 {
     match token.named() {
         Named::Entry(index, _) => index,
         Named::Break | Named::Foreign => panic!("{token:?} names no entry"),
@@ -49,6 +49,7 @@ fn index(token: Token) -> u32 {
 scenario! {
     /// An event was harvested, its descriptor is closed and another one takes the place, and only
     /// then is the event delivered. It says "error" and must reach nobody.
+    family: EventError;
     rules: "NP-GEN-1 NP-GEN-2 NP-GEN-5";
     from: "Go #59545 (B2), #19289 (B3)";
     fn stale_event_reopen<E>() -> Plan {
@@ -70,6 +71,7 @@ scenario! {
 scenario! {
     /// The same while a task still waits on the old incarnation: it has to end, with readiness
     /// or with "closed", and must not take part in the new one.
+    family: StaleEvent;
     rules: "NP-GEN-1 NP-GEN-2 NP-GEN-5 NP-WAIT-3";
     from: "protocol, explored without exhausting: a stale waiter and a stale notifier";
     fn stale_event_waiter_reopen<E>() -> Plan {
@@ -93,6 +95,7 @@ scenario! {
 
 scenario! {
     /// A stale waiter, a stale notifier, close, reopen and an edge of the new incarnation.
+    family: StaleEvent;
     rules: "NP-GEN-1 NP-GEN-2 NP-GEN-5 NP-WAIT-3 NP-WAIT-7";
     from: "protocol, explored without exhausting: finish by swap writes generation 1 over 2";
     fn stale_everything_reopen<E>() -> Plan {
@@ -118,6 +121,7 @@ scenario! {
 
 scenario! {
     /// The same with a future that is polled once and dropped.
+    family: StaleEvent;
     rules: "NP-GEN-1 NP-GEN-2 NP-GEN-5 NP-SLOT-6 NP-SLOT-7";
     from: "protocol, explored without exhausting: the same with a drop";
     fn stale_everything_reopen_drop<E>() -> Plan {
@@ -145,6 +149,7 @@ scenario! {
 scenario! {
     /// Somebody closes the old incarnation, late: the place may be in new hands already, and
     /// the new incarnation must not be cancelled. A waiter of the old one is there, too.
+    family: StaleEvent;
     rules: "NP-GEN-2 NP-INFO-2 NP-SLOT-4";
     from: "protocol, explored without exhausting: an unblocker across reopen";
     fn late_close_across_reopen<E>() -> Plan {
@@ -170,6 +175,7 @@ scenario! {
 scenario! {
     /// A reader of the old incarnation prepares its system call, late. The reset must not take
     /// readiness or a waiter away from the new incarnation.
+    family: StaleEvent;
     rules: "NP-GEN-2 NP-SLOT-8 NP-WAIT-4";
     from: "protocol, explored: a blind reset on a stale handle";
     fn stale_reset_across_reopen<E>() -> Plan {
@@ -195,6 +201,7 @@ scenario! {
 scenario! {
     /// An entry has reached its last generation. Closing it retires the entry: the next
     /// descriptor gets another one, and late actors of the last generation find it closed.
+    family: StaleEvent;
     rules: "NP-GEN-3 NP-GEN-1";
     from: "generation wrap, not modelled in the prototypes; Go's tags wrap";
     fn last_generation_retires<E>() -> Plan {

@@ -78,9 +78,18 @@ pub fn token<E: Engine>(poller: &Poller<Simulated<E>>) -> bool {
 
 /// Polls until the traffic is over.
 pub(super) fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+    drive_until::<E>(poller, done, 1);
+}
+
+/// Polls until `done` says that everybody is.
+pub(super) fn drive_until<E: Engine>(
+    poller: &Poller<Simulated<E>>,
+    done: &E::AtomicU32,
+    everybody: u32,
+) {
     let mut ready = Ready::with_batch(2);
     // Acquire: pairs with the release in `stop`; that it is seen follows from the break.
-    while done.load(Ordering::Acquire) == 0 {
+    while done.load(Ordering::Acquire) != everybody {
         poller.poll(&mut ready, None).expect("the simulated kernel polls");
         ready.wake_all();
     }
@@ -89,6 +98,12 @@ pub(super) fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU3
 /// Tells the driver that the traffic is over.
 pub(super) fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
     done.store(1, Ordering::Release);
+    poller.wake().expect("the simulated kernel takes tokens");
+}
+
+/// Tells the driver that one of those who are busy is done; `bit` says which.
+pub(super) fn stop_one<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32, bit: u32) {
+    done.fetch_or(bit, Ordering::Release);
     poller.wake().expect("the simulated kernel takes tokens");
 }
 
@@ -111,6 +126,7 @@ pub(super) fn write_one<E: Engine>(mut source: &Source<Simulated<E>>, byte: u8) 
 
 scenario! {
     /// A byte goes through a pipe while the reader parks and a third thread polls.
+    family: ParkUnpark;
     rules: "NP-EDGE-1 NP-EDGE-2 NP-WAIT-4 NP-SLOT-3";
     from: "the smallest real traffic";
     fn pipe_byte<E>() -> Plan {
@@ -132,6 +148,7 @@ scenario! {
 scenario! {
     /// The writer of a pipe goes away: the parked reader is woken by the hang-up and reads the
     /// end. Closing the source takes its registration, its incarnation and its number along.
+    family: DataAndEnd;
     rules: "NP-EVT-2 NP-WAIT-4 NP-GEN-5";
     from: "Go os.TestPipeEOF";
     fn pipe_end<E>() -> Plan {
@@ -152,6 +169,7 @@ scenario! {
 
 scenario! {
     /// A pipe is full and its writer parks; the reader takes a byte out, and the writer goes on.
+    family: ParkUnpark;
     rules: "NP-EDGE-2 NP-EVT-1 NP-WAIT-4";
     from: "the writer's side of the smallest traffic";
     fn pipe_room<E>() -> Plan {
@@ -181,6 +199,7 @@ scenario! {
 scenario! {
     /// A reader is in a system call, about to park or parked when another task closes the
     /// source. Nobody polls: the close alone has to end the read.
+    family: ParkClose;
     rules: "NP-WAIT-2 NP-WAIT-3";
     from: "Go #45211 (B1), through the I/O layer";
     fn stream_close<E>() -> Plan {
@@ -209,6 +228,7 @@ scenario! {
 scenario! {
     /// The same below the lock of the descriptor, so that it is small: the reader prepares, calls and
     /// waits, the closer ends the waits, and nobody counts users.
+    family: ParkClose;
     rules: "NP-WAIT-2 NP-WAIT-3";
     from: "Go #45211 (B1), with a system call in between";
     fn stream_close_below_the_lock<E>() -> Plan {
@@ -260,6 +280,7 @@ scenario! {
 
 scenario! {
     /// Both ends of a stream read, parked, and write one byte each, while a third thread polls.
+    family: BothDirections;
     rules: "NP-EVT-1 NP-EDGE-2 NP-WAIT-4";
     from: "reader and writer of one descriptor at once, with a kernel";
     fn stream_both_ways<E>() -> Plan {
@@ -286,6 +307,7 @@ scenario! {
 scenario! {
     /// A poll harvests while one descriptor is closed and another takes its number and its place:
     /// what was harvested for the old one must not touch the new one.
+    family: StaleEvent;
     rules: "NP-GEN-1 NP-GEN-5";
     from: "Go #59545 (B2), with a kernel that reuses numbers";
     fn harvest_close_reopen<E>() -> Plan {
@@ -316,6 +338,7 @@ scenario! {
 scenario! {
     /// An edge comes although there is nothing to read: somebody else was quicker, or a checksum was
     /// wrong. The reader finds that out by its system call, waits again, and gets the byte.
+    family: TwoEdges;
     rules: "NP-EDGE-5 NP-WAIT-4";
     from: "Go #14548 (B4): readiness taken for a promise";
     fn pipe_early_edge<E>() -> Plan {
@@ -341,6 +364,7 @@ scenario! {
 scenario! {
     /// The byte is older than the registration. A task registers and waits, without a system call
     /// before it, while another one polls: no edge follows, so the registration has to report it.
+    family: ParkUnpark;
     rules: "NP-EDGE-1 NP-SLOT-3";
     from: "the peer is quicker than the registration";
     fn older_than_the_registration<E>() -> Plan {

@@ -36,7 +36,7 @@ pub(crate) struct Reach {
     /// Where the engines that sample start. A deep run draws one if none is given, and prints it.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
-    /// Let one oracle judge alone: refinement, quiescence, assertion or deadlock.
+    /// Let one oracle judge alone: refinement, quiescence, history, leak, assertion or deadlock.
     #[arg(long, value_name = "ORACLE")]
     pub(crate) only_oracle: Option<String>,
     /// Let all oracles judge but this one.

@@ -1,16 +1,10 @@
 //! What a number of runs amount to, whether one machine made them or several.
 
 use crate::one::{Failed, Report};
+use netpoller_models::oracle;
 use netpoller_models::suite::Kind;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// Rows of the transition tables that no correct program takes: the poller panics there.
-const UNREACHABLE: &[(&str, &str)] = &[
-    ("stale-free-nil", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-ready", "freeing twice panics (NP-GEN-5)"),
-    ("stale-free-parked", "freeing twice panics (NP-GEN-5)"),
-];
 
 /// A scenario and an engine.
 pub(crate) type Run = (&'static str, &'static str);
@@ -111,7 +105,7 @@ impl Verdict {
         let never: Vec<_> = count.iter().filter(|(_, count)| **count == 0).collect();
         let mut excused = Vec::new();
         for (name, _) in &never {
-            match UNREACHABLE.iter().find(|(row, _)| row == *name) {
+            match oracle::UNREACHABLE.iter().find(|(row, _)| row == *name) {
                 Some((_, why)) => excused.push(((**name).to_owned(), *why)),
                 None if demand.transitions => {
                     let cause = "no run takes it: a scenario is missing".to_owned();

@@ -129,6 +129,11 @@ impl Graph {
         self.take(node).map(|edge| edge as usize)
     }
 
+    /// The step with this term will change what an oracle can know.
+    pub(super) fn will_tell(&mut self, term: u128) {
+        self.sleep.will_tell(term);
+    }
+
     /// The step that is being made changes what an oracle remembers.
     pub(super) fn tells(&mut self) {
         self.sleep.tells();

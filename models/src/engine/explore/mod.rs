@@ -25,7 +25,7 @@ mod tree;
 
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,
-    Outcome, Plan, Search, Verdict, quiet, record,
+    Outcome, Plan, Search, Verdict, leaks, quiet, record,
 };
 use netpoller::seam::{Ordering, Primitives};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
@@ -132,6 +132,10 @@ impl Engine for Explore {
     fn absorb(key: &'static str, digest: u64) {
         state::with(|run| run.oracle(key, digest));
     }
+
+    fn performed(thread: usize) -> Option<u64> {
+        state::with(|run| run.performed(thread)).flatten()
+    }
 }
 
 /// Runs the plans that `build` builds, or one of them if a list is to be followed.
@@ -155,6 +159,7 @@ fn run(
     let mut run = run.expect("the run that was installed above");
     run.end();
     primitives::forget_parkers();
+    leaks::end();
     let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     if result.is_err() && seen.failure.is_none() {
         let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
@@ -225,6 +230,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
     primitives::forget_parkers();
+    leaks::begin();
     state::with(state::Run::begin);
     let plan = match panic::catch_unwind(AssertUnwindSafe(build)) {
         Ok(plan) => plan,
@@ -265,9 +271,12 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
     // Which thread it was that ended last is nothing that a thread does or sees.
     record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(finally) = finally
-        && panic::catch_unwind(AssertUnwindSafe(finally)).is_err()
-    {
+    let at_the_end = || {
+        finally.into_iter().for_each(|finally| finally());
+        primitives::forget_parkers();
+        leaks::settle();
+    };
+    if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed();
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

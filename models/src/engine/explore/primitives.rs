@@ -9,6 +9,7 @@
 //! check, in the destructors of an execution that has failed) operations are performed at once.
 
 use super::state::{self, Needs, Way};
+use crate::engine::leaks;
 use crate::engine::quiet;
 use crate::engine::record::{self, Done, Object, Op};
 use crate::engine::value::Value;
@@ -272,7 +273,9 @@ impl Token {
         PARKERS.with_borrow_mut(|parkers| {
             let known = parkers.iter().find(|token| token.0.place == place);
             known.cloned().unwrap_or_else(|| {
-                let waker = Waker::from(Arc::new(Signal { place, epoch }));
+                let signal = Arc::new(Signal { place, epoch });
+                leaks::count("a waker of a parker", &signal);
+                let waker = Waker::from(signal);
                 let token = Token(Arc::new(Handle { place, epoch, waker }));
                 parkers.push(token.clone());
                 token

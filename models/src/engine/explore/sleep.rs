@@ -11,7 +11,8 @@
 //! - not both change what an oracle remembers. That cannot be told from the declared operation; it
 //!   is learned when a move is made. A move that is asleep was made before, in a state in which its thread
 //!   had observed the same, so it is known by then. A move with a choice in it counts as one
-//!   that does: it was made one way, and may tell an oracle the other way.
+//!   that does: it was made one way, and may tell an oracle the other way. So does one of which an oracle
+//!   will look whether it was made ([`Engine::performed`](crate::engine::Engine::performed)).
 
 use crate::engine::record::{Object, Op};
 use std::collections::HashSet;
@@ -42,6 +43,8 @@ pub(super) struct Sleep {
     told: bool,
     /// The terms of all moves that do.
     telling: HashSet<u128>,
+    /// Those of moves that do so by being made.
+    watched: HashSet<u128>,
 }
 
 impl Sleep {
@@ -63,7 +66,13 @@ impl Sleep {
 
     /// This move is being made.
     pub(super) fn makes(&mut self, made: Move) {
-        (self.made, self.told) = (Some(made), false);
+        (self.made, self.told) = (Some(made), self.watched.contains(&made.term));
+    }
+
+    /// An oracle will look whether the move with this term was made.
+    pub(super) fn will_tell(&mut self, term: u128) {
+        self.telling.insert(term);
+        self.watched.insert(term);
     }
 
     /// It has come to a choice.

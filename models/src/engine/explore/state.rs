@@ -95,12 +95,17 @@ struct Thread {
     /// Its term of the fingerprint, as it was last declared.
     term: u128,
     token: bool,
+    /// How many operations it has performed. Follows from its history.
+    performed: u64,
+    /// Somebody will look whether it has performed the operation that it declares next.
+    watched: bool,
 }
 
 impl Thread {
     fn new(status: Status, history: Digest) -> Thread {
         let (op, object) = (Op::Load, Object::NONE);
-        Thread { status, history, op, object, term: 0, token: false }
+        let (performed, watched) = (0, false);
+        Thread { status, history, op, object, term: 0, token: false, performed, watched }
     }
 }
 
@@ -294,6 +299,12 @@ impl Run {
         let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        let watched = core::mem::take(&mut thread.watched);
+        if let Searcher::States(graph) = &mut self.searcher
+            && watched
+        {
+            graph.will_tell(declared);
+        }
         self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
     }
@@ -436,8 +447,18 @@ impl Run {
     pub(super) fn observed(&mut self, me: usize, done: &Done) {
         if let Some(thread) = self.threads.get_mut(me) {
             thread.history = done.absorbed_by(thread.history);
+            // A note and a choice are no operations that others could see.
+            thread.performed += u64::from(!matches!(done.op, Op::Note | Op::Choose));
         }
         self.audit(|audit| audit.observed(me, done));
+    }
+
+    /// How many operations a thread has performed. If that thread asks, somebody will compare: then
+    /// its next operation changes what an oracle knows.
+    pub(super) fn performed(&mut self, place: usize) -> Option<u64> {
+        let thread = self.threads.get_mut(place)?;
+        thread.watched |= place == record::current();
+        Some(thread.performed)
     }
 
     /// A choice among `ways`, made by a running thread: a level of its own in the search. The

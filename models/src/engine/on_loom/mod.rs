@@ -81,6 +81,8 @@ impl<const SC: bool> Primitives for Loom<SC> {
 
 impl<const SC: bool> Engine for Loom<SC> {
     const NAME: &'static str = if SC { "loom-sc" } else { "loom-weak" };
+    // Loads of a weak memory read what is over, and no one order explains that.
+    const ORDERED: bool = SC;
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
         let started = Instant::now();

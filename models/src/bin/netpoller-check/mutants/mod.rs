@@ -8,7 +8,8 @@
 //! own, since a build of one change keeps one processor busy, not two.
 //!
 //! Numbers that differ from their pins are no catch: a mutant changes them as a matter of course.
-//! Only a run that fails counts, and only if it fails as designated. A run that does not end is
+//! Only a run that fails counts, and only if it fails as designated: before the oracle that the entry
+//! names, judging alone, for another one may object earlier. A run that does not end is
 //! killed and is a hang, which is not a catch either unless the entry says so.
 //!
 //! A mutant that only a weak memory can show has to be passed by explore. `--matrix` asks who else
@@ -25,7 +26,8 @@ use crate::Error;
 use crate::shard::Shard;
 use child::{Ended, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
-use netpoller_models::mutants::{self, Catch, How, Mutant, TestName};
+use netpoller_models::mutants::{self, Catch, How, Judge, Mutant, TestName};
+use netpoller_models::oracle::Which;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -112,7 +114,16 @@ impl std::fmt::Display for Task {
 
 impl From<&Catch> for Task {
     fn from(catch: &Catch) -> Task {
-        Task::new(&catch.scenario, &catch.engine, Jury::All)
+        let Catch { scenario, engine, how, oracle } = catch;
+        // The one that is named judges alone: another one may object earlier. What the poller itself
+        // finds broken always counts.
+        let name = match (how, oracle) {
+            (How::Deadlock, _) | (_, Some(Judge::Deadlock | Judge::Invariant)) => "deadlock",
+            (_, oracle) => oracle.map_or("", Judge::name),
+        };
+        let named = Which::ALL.iter().find(|which| which.name() == name);
+        let jury = named.map_or(Jury::All, |which| Jury::Only(which.name().to_owned()));
+        Task::new(scenario, engine, jury)
     }
 }
 

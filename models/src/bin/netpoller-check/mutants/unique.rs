@@ -1,7 +1,7 @@
 //! `--unique`: is who claims to be the only one to catch a mutant the only one?
 //!
 //! An entry with `only_oracle` says that with all other oracles on, and this one off, nobody notices
-//! the mutant; one with `only_family`, that no scenario of another family does. Either is shown by
+//! the mutant; one with `only_family`, that no scenario of another family, or group of them, does. Either is shown by
 //! running all scenarios in question on explore, as far as a quick run goes, and on loom-weak too if
 //! the mutant is one that only a weak memory shows. That it is caught *by* the oracle and the family
 //! is what the entry designates, and is run as well.
@@ -26,17 +26,16 @@ pub(super) fn claims(mutant: &Mutant) -> bool {
 pub(super) fn tasks(mutant: &Mutant) -> BTreeSet<Task> {
     let engines: &[&str] = if mutant.memory { &["explore", "loom-weak"] } else { &["explore"] };
     let mut tasks = BTreeSet::new();
-    for (family, scenarios) in scenario::FAMILIES {
-        let others = mutant.only_family.as_ref().filter(|only| only != family);
-        for scenario in *scenarios {
-            for engine in engines {
-                if let Some(oracle) = &mutant.only_oracle {
-                    let jury = Jury::Except(oracle.clone());
-                    tasks.insert(Task::new(scenario.name, engine, jury));
-                }
-                if others.is_some() {
-                    tasks.insert(Task::new(scenario.name, engine, Jury::All));
-                }
+    for scenario in scenario::all() {
+        let of_another = |only: &String| !scenario.family.is_of(only);
+        let others = mutant.only_family.as_ref().is_some_and(of_another);
+        for engine in engines {
+            if let Some(oracle) = &mutant.only_oracle {
+                let jury = Jury::Except(oracle.clone());
+                tasks.insert(Task::new(scenario.name, engine, jury));
+            }
+            if others {
+                tasks.insert(Task::new(scenario.name, engine, Jury::All));
             }
         }
     }
