@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 2
 # Cheap ones first: who forgot to format learns it in the first second.
 quick="house fmt seam unsafe rules fences test features additive clippy doc outside verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants unique differential soak litmus deep story"
+deep="mutants unique differential random-programs soak litmus deep story"
 
 run() {
     case $1 in
