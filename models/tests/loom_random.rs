@@ -217,7 +217,9 @@ fn random_programs_behave_the_same_in_plain_search_and_on_loom() {
     QuickCheck::new().tests(programs).max_tests(2 * programs).quickcheck(property);
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
     let (compared, deadlocked, of_three) = (count(&COMPARED), count(&DEADLOCKED), count(&OF_THREE));
-    println!("{compared} programs were compared, {of_three} of three threads, {deadlocked} deadlock");
+    println!(
+        "{compared} programs were compared, {of_three} of three threads, {deadlocked} deadlock"
+    );
     assert!(compared > programs * 7 / 10, "too few programs were small enough: {compared}");
     assert!(of_three > compared / 5, "too few programs of three threads were: {of_three}");
     assert!(deadlocked < compared / 2, "too many programs deadlock: {deadlocked} of {compared}");

@@ -90,12 +90,8 @@ impl<V: Value> seam::Atomic<V> for Word<V> {
     }
 
     fn load(&self, written: Ordering) -> V {
-        let seen = perform(
-            Op::Load,
-            self.object,
-            || self.word.load(written),
-            || self.newest.load(SeqCst),
-        );
+        let seen =
+            perform(Op::Load, self.object, || self.word.load(written), || self.newest.load(SeqCst));
         record::done(Done { seen: Some(seen), ..Done::new(Op::Load, self.object) });
         V::from_bits(seen)
     }
