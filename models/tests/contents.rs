@@ -24,6 +24,8 @@ fn a_thread_an_operation_or_a_choice_less_is_a_difference() {
         ("2, 1", "2, 0"),
         ("[5]", "[4]"),
         ("[5]", "[]"),
+        ("\"none\"", "\"simulated\""),
+        ("\"f\"", "\"g\""),
     ];
     for (before, after) in less {
         let is = AllContents::parse(&text.replace(before, after)).expect("well formed");

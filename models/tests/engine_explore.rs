@@ -28,6 +28,7 @@ fn merging_states_loses_no_behaviour() {
         plain.assert_exhaustive();
         println!("{name}\n  {merged}\n  {plain}");
         assert_eq!(merged.behaviours, plain.behaviours, "{name}: a behaviour was lost or made up");
+        assert_eq!(merged.states, plain.states, "{name}: states were lost or made up");
         assert!(merged.executions <= plain.executions, "{name}: merging made the search longer");
     }
 }
@@ -297,4 +298,51 @@ fn a_thread_that_has_ended_is_not_about_to_do_once_more_what_it_did_last() {
     let plain = Explore::run(program, &every_schedule());
     plain.assert_exhaustive();
     assert_eq!(merged.behaviours, plain.behaviours, "{merged}\n{plain}");
+}
+
+/// What `explore` assumes of a program, broken in two ways: a static decides what a thread does, and an
+/// address is a value.
+#[test]
+fn a_program_that_is_no_function_of_what_it_observes_is_reported() {
+    use netpoller::seam::{Atomic as _, Ordering::SeqCst, Primitives};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    type Word = <Explore as Primitives>::AtomicU64;
+
+    /// The last thing that the first thread does is another one in the first execution than later.
+    fn by_a_static(ran: &AtomicBool) -> Plan {
+        let first = !ran.swap(true, Ordering::SeqCst);
+        let words: Arc<[Word]> = (0..3).map(|_| Word::new(0)).collect();
+        let others = words.clone();
+        Plan::new()
+            .thread("a", move || {
+                let _seen = words[0].load(SeqCst);
+                words[if first { 1 } else { 2 }].store(1, SeqCst);
+            })
+            .thread("b", move || {
+                let _seen = (others[0].load(SeqCst), others[0].load(SeqCst));
+            })
+    }
+    fn by_an_address() -> Plan {
+        let word = Arc::new(Word::new(0));
+        let other = word.clone();
+        Plan::new()
+            .thread("a", move || {
+                let object = Box::leak(Box::new(0_u64));
+                word.store(core::ptr::from_mut(object).addr() as u64, SeqCst);
+                let _seen = word.load(SeqCst);
+            })
+            .thread("b", move || {
+                let _seen = (other.load(SeqCst), other.load(SeqCst));
+            })
+    }
+    for limits in [limits(), every_schedule()] {
+        let ran = AtomicBool::new(false);
+        for outcome in
+            [Explore::run(move || by_a_static(&ran), &limits), Explore::run(by_an_address, &limits)]
+        {
+            let failure = outcome.expect_failure();
+            assert!(failure.message.contains("not a function of what it observed"), "{failure}");
+        }
+    }
 }

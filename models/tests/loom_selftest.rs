@@ -304,3 +304,57 @@ fn acquire_and_release_publish_and_relaxed_does_not() {
     assert_eq!(run(Release, Acquire), BTreeSet::from([1]));
     assert_eq!(run(Relaxed, Relaxed), BTreeSet::from([0, 1]));
 }
+
+/// Runs a model of threads that each notify the same condition variable so often; `then` comes after
+/// each notification, with the thread and how many all have made. In which orders they did.
+fn notifications(
+    threads: usize,
+    each: usize,
+    then: impl Fn(usize, usize) + Copy + Send + Sync + 'static,
+) -> BTreeSet<Vec<usize>> {
+    let (_, seen) = explore(&builder(), move |report| {
+        let made = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (condition, report) = (Arc::new(Condvar::new()), Arc::new(report));
+        let life = move |me: usize| {
+            for _ in 0..each {
+                condition.notify_all();
+                let count = {
+                    let mut made = made.lock().expect("no panic");
+                    made.push(me);
+                    made.len()
+                };
+                then(me, count);
+                if count == threads * each {
+                    report(made.lock().expect("no panic").clone());
+                }
+            }
+        };
+        for me in 1..threads {
+            let life = life.clone();
+            thread::spawn(move || life(me));
+        }
+        life(0);
+    });
+    seen
+}
+
+/// What the engine makes its scheduling points of: nobody waits for it, and all orders are tried.
+#[test]
+fn notifications_of_a_condition_variable_come_in_all_orders() {
+    assert_eq!(notifications(2, 3, |_, _| ()).len(), 20, "6 out of 3 and 3");
+    assert_eq!(notifications(3, 2, |_, _| ()).len(), 90, "6 out of 2, 2 and 2");
+}
+
+/// What the engine cuts an execution with: nothing is branched from after the call, and everything
+/// is that came before.
+#[test]
+fn after_a_skipped_branch_nothing_is_branched_from_and_before_it_everything_is() {
+    let seen = notifications(2, 2, |me, count| {
+        if (me, count) == (0, 1) {
+            loom::skip_branch();
+        }
+    });
+    let (after, others): (Vec<_>, Vec<_>) = seen.iter().partition(|order| order[0] == 0);
+    assert_eq!(after, [&vec![0, 0, 1, 1]], "one order, and it is the one without a switch");
+    assert_eq!(others.len(), 3, "all that begin with the other thread: {others:?}");
+}

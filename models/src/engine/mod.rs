@@ -119,6 +119,10 @@ pub trait Engine: Primitives + Clone {
     /// that cannot tell. By that an observer learns whether a thread that said it was about to do
     /// something has been picked since: a function of what the thread has observed, so a state that
     /// is recognised need not hold it once more.
+    ///
+    /// Of another thread it may be asked only whether it has performed more than when it asked itself:
+    /// an engine that lets steps sleep takes the first operation after that for a change of what the
+    /// observer knows.
     #[must_use]
     fn performed(_thread: usize) -> Option<u64> {
         None

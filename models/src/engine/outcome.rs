@@ -217,7 +217,7 @@ pub struct Outcome {
     pub completeness: Completeness,
     /// How long it took.
     pub time: Duration,
-    /// How many distinct states were seen at which there was something to decide; explore only.
+    /// How many distinct states were seen at which more than one thread could go on; explore only.
     pub states: usize,
     /// How many executions were led into states whose futures were all known; explore only.
     pub cut: u64,

@@ -195,7 +195,7 @@ impl<E: Engine> Successor<E> {
         *self.0.lock() = Some(next);
     }
 
-    fn is_in_order(self, bench: &Bench<E>) {
+    fn end_in_order(self, bench: &Bench<E>) {
         let next = self.0.lock().take().expect("it was opened");
         let check = bench.verdict(next.token(), Mode::Read);
         assert_that(check.is_ok(), || format!("NP-TIME-5: the new incarnation is {check:?}"));
@@ -221,7 +221,7 @@ scenario! {
             .thread("owner", move || next.takes_the_place_of(source, &owner, 8))
             .thread("clock", move || clock.tick(5))
             .thread("reader", move || waits(&waiter, token, &[Waited::TimedOut, Waited::Closed]))
-            .finally(move || successor.is_in_order(&bench))
+            .finally(move || successor.end_in_order(&bench))
     }
 }
 
@@ -246,6 +246,6 @@ scenario! {
                 waits(&waiter, token, &all);
             })
             .thread("poller", move || poller.edge(token, Bits::IN))
-            .finally(move || successor.is_in_order(&bench))
+            .finally(move || successor.end_in_order(&bench))
     }
 }

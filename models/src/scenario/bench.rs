@@ -157,6 +157,10 @@ impl<E: Engine> Bench<E> {
     /// What the info word says to a waiter of an incarnation. A peek: for the final check, which is no
     /// thread that anything has been published to.
     ///
+    /// # Errors
+    ///
+    /// The reason that would end a wait of that direction.
+    ///
     /// # Panics
     ///
     /// When the token names no entry: those of sources do.

@@ -9,7 +9,7 @@ use crate::oracle::assert_that;
 use netpoller::Reason;
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
-use netpoller::seam::{Instant, System};
+use netpoller::seam::{Instant, Kernel, System};
 use netpoller::source::Source;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -214,21 +214,27 @@ scenario! {
     from: "Go section 2.4, R3, with a kernel that reuses numbers";
     fn stream_deadline_close_reopen<E>() -> Plan {
         let Wired { poller, done } = wired::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        reader.set_read_deadline(at(5)).expect("open");
+        let kernel = poller.system().kernel();
+        let (end, other) = kernel.pipe().expect("a fresh kernel has room for a pipe");
+        let number = kernel.dup(&end).expect("there is a number");
+        let old = poller.register(number).expect("there is room for a descriptor");
+        old.set_read_deadline(at(5)).expect("open");
+        let end = Arc::new(end);
+        let last = Arc::clone(&end);
         let (driver, owner, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("owner", move || {
-                drop(reader);
-                let (next, peer) = owner.pipe().expect("there is room for a pipe");
+                drop(old);
+                let number = owner.system().kernel().dup(&end).expect("the number is free again");
+                let next = owner.register(number).expect("and the place");
                 next.set_read_deadline(at(8)).expect("open");
                 late(&next);
-                drop((next, peer));
+                drop(next);
                 stop::<E>(&owner, &done);
             })
             .finally(move || {
-                drop(writer);
+                drop((last, other));
                 over(&poller);
             })
     }

@@ -74,7 +74,7 @@ pub struct Scenario {
     pub origin: &'static str,
     /// The plan on OS threads.
     pub threads: fn() -> Plan,
-    /// The plan on loom, every operation a read-modify-write.
+    /// The plan on loom, with sequentially consistent memory.
     #[cfg(feature = "loom")]
     pub loom_sc: fn() -> Plan,
     /// The plan on loom, orderings as written.

@@ -59,6 +59,7 @@ impl Contents {
     }
 }
 
+/// Everything but the family, under which it is listed.
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads: Vec<_> =
@@ -120,10 +121,17 @@ impl AllContents {
         for (name, there) in &is.0 {
             match self.0.get(name) {
                 None => differences.push(format!("{name} is not pinned: {there}")),
-                Some(pinned) if pinned != there => {
-                    differences.push(format!("{name}: pinned {pinned}\n{name}: is     {there}"));
+                Some(pinned) => {
+                    let families = [&pinned.family, &there.family];
+                    if families[0] != families[1] {
+                        let [pinned, is] = families;
+                        differences.push(format!("{name}: pinned in {pinned}, is in {is}"));
+                    }
+                    let (pinned, is) = (pinned.to_string(), there.to_string());
+                    if pinned != is {
+                        differences.push(format!("{name}: pinned {pinned}\n{name}: is     {is}"));
+                    }
                 }
-                Some(_) => {}
             }
         }
         let gone = self.0.keys().filter(|name| !is.0.contains_key(*name));

@@ -18,6 +18,7 @@
 //!
 //! A choice is what the list says; one that is not on it is the first alternative.
 
+use super::sleep::Move;
 use crate::engine::record::{self, Op, Record, SETUP};
 use crate::engine::story::NamedStep;
 use crate::engine::telling::verb;
@@ -82,8 +83,14 @@ impl Guide {
         self.missed
     }
 
-    /// Which of the threads on offer goes on.
-    pub(super) fn decide(&mut self, offers: &[usize]) -> usize {
+    /// Which of the moves on offer is made: its place among them.
+    pub(super) fn decide(&mut self, offers: &[Move]) -> usize {
+        let places: Vec<_> = offers.iter().map(|offer| offer.thread).collect();
+        let next = self.next(&places);
+        places.iter().position(|place| *place == next).expect("somebody who is on offer")
+    }
+
+    fn next(&mut self, offers: &[usize]) -> usize {
         self.turn += 1;
         let stands = record::look(|record| {
             self.count(record);

@@ -15,10 +15,13 @@
 //! destructors in states that no program is ever in. Only an execution that has failed, or has
 //! had too many steps, is left.
 
+mod audit;
 mod graph;
 mod guide;
 mod primitives;
+mod sleep;
 mod state;
+mod tree;
 
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,

@@ -9,7 +9,6 @@
 //! check, in the destructors of an execution that has failed) operations are performed at once.
 
 use super::state::{self, Needs, Way};
-use crate::engine::digest::Digest;
 use crate::engine::leaks;
 use crate::engine::quiet;
 use crate::engine::record::{self, Done, Object, Op};
@@ -20,7 +19,7 @@ use core::ops::{Deref, DerefMut};
 use netpoller::seam::{self, Ordering};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -123,8 +122,6 @@ pub struct Lock<T> {
     epoch: u64,
     data: Mutex<T>,
     digest: fn(&T) -> Option<u64>,
-    /// What the run takes for the contents.
-    content: Mutex<Digest>,
 }
 
 impl<T: Send + fmt::Debug> seam::Mutex<T> for Lock<T> {
@@ -135,11 +132,9 @@ impl<T: Send + fmt::Debug> seam::Mutex<T> for Lock<T> {
 
     fn new(value: T, digest: fn(&T) -> Option<u64>) -> Self {
         let object = record::made();
-        let content = digest(&value).map_or(Digest::new(0), state::Run::condensed);
-        let made = state::with(|run| (run.lock_made(object, content), run.epoch()));
+        let made = state::with(|run| (run.lock_made(object, digest(&value)), run.epoch()));
         let (number, epoch) = made.unwrap_or_default();
-        let (data, content) = (Mutex::new(value), Mutex::new(content));
-        Lock { object, number, epoch, data, digest, content }
+        Lock { object, number, epoch, data: Mutex::new(value), digest }
     }
 
     fn lock(&self) -> Held<'_, T> {
@@ -148,11 +143,10 @@ impl<T: Send + fmt::Debug> seam::Mutex<T> for Lock<T> {
         if quiet::unwinding(me) {
             self.wait_while_unwinding(me);
         }
-        let content = *self.content.lock().unwrap_or_else(PoisonError::into_inner);
         state::observe(Done::new(Op::Lock, self.object));
         state::with(|run| {
             if run.epoch() == self.epoch {
-                run.locked(me, self.number, self.object, content);
+                run.locked(me, self.number);
             }
         });
         let data = match self.data.try_lock() {
@@ -238,17 +232,9 @@ impl<T: fmt::Debug> Drop for Held<'_, T> {
         let me = record::current();
         record::done(Done::new(Op::Unlock, lock.object));
         state::with(|run| {
-            if run.epoch() != lock.epoch {
-                return;
+            if run.epoch() == lock.epoch {
+                run.unlocked(me, lock.number, condensed, self.written);
             }
-            let mut content = lock.content.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = *content;
-            *content = match condensed {
-                Some(digest) => state::Run::condensed(digest),
-                None if self.written => run.written_by(me),
-                None => before,
-            };
-            run.unlocked(lock.number, lock.object, before, *content);
         });
     }
 }

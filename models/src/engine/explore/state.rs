@@ -9,6 +9,9 @@
 //! - per object: its value; of a lock: who holds it, and what is in it;
 //! - what the scenario absorbed on behalf of its oracles.
 //!
+//! Who holds a lock and what is in it has no term of its own in the fingerprint, for it follows from the
+//! histories, as README.md shows.
+//!
 //! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
 //! date as they change. Only operations that can be performed are offered for a decision: a lock
 //! that is held and a park without a token are not. So nobody is ever blocked in shuttle, nothing
@@ -25,8 +28,11 @@
 //! either has nothing to do with the lock, and then it can as well come after the unlock, or
 //! wants the lock, and then it cannot be performed before it.
 
-use super::graph::{Graph, Tree};
+use super::audit::Audit;
+use super::graph::Graph;
 use super::guide::Guide;
+use super::sleep::Move;
+use super::tree::Tree;
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
@@ -39,10 +45,9 @@ mod domain {
     pub(super) const THREAD: u64 = 2;
     pub(super) const TOKEN: u64 = 3;
     pub(super) const ATOMIC: u64 = 4;
-    pub(super) const LOCK: u64 = 5;
-    pub(super) const ORACLE: u64 = 6;
-    pub(super) const CHOICE: u64 = 7;
-    pub(super) const CONTENT: u64 = 8;
+    pub(super) const ORACLE: u64 = 5;
+    pub(super) const CHOICE: u64 = 6;
+    pub(super) const CONTENT: u64 = 7;
 }
 
 /// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
@@ -84,19 +89,41 @@ pub(super) enum Phase {
 struct Thread {
     status: Status,
     history: Digest,
+    /// The operation that it has declared.
+    op: Op,
+    object: Object,
     /// Its term of the fingerprint, as it was last declared.
     term: u128,
     token: bool,
     /// How many operations it has performed. Follows from its history.
     performed: u64,
+    /// Somebody will look whether it has performed the operation that it declares next.
+    watched: bool,
+}
+
+impl Thread {
+    fn new(status: Status, history: Digest) -> Thread {
+        let (op, object) = (Op::Load, Object::NONE);
+        let (performed, watched) = (0, false);
+        Thread { status, history, op, object, term: 0, token: false, performed, watched }
+    }
 }
 
 #[derive(Debug)]
 enum Searcher {
     States(Graph),
-    Schedules(Tree),
+    Schedules(Tree, Audit),
     /// No search: one execution, as a list of steps says.
     Steps(Guide),
+}
+
+/// A lock of this execution.
+#[derive(Debug)]
+struct Lock {
+    object: Object,
+    holder: Option<usize>,
+    /// What stands for its contents in the history of whoever takes it.
+    content: Digest,
 }
 
 /// What an operation of a thread has to do to be performed.
@@ -120,8 +147,7 @@ pub(super) struct Run {
     epoch: u64,
     /// By place in the plan; the first one builds it.
     threads: Vec<Thread>,
-    /// Who holds which lock.
-    locks: Vec<Option<usize>>,
+    locks: Vec<Lock>,
     oracles: Vec<(&'static str, u64)>,
     /// The terms of all objects, tokens and oracles.
     objects: u128,
@@ -130,7 +156,7 @@ pub(super) struct Run {
     /// Who runs next, where that is decided already.
     next: Option<usize>,
     steps: usize,
-    offers: Vec<usize>,
+    offers: Vec<Move>,
     failure: Option<(FailureKind, String)>,
     pub(super) depth: usize,
     pub(super) executions: u64,
@@ -176,7 +202,7 @@ impl Run {
             limits: limits.clone(),
             searcher: match limits.search {
                 Search::States => Searcher::States(Graph::default()),
-                Search::Schedules => Searcher::Schedules(Tree::default()),
+                Search::Schedules => Searcher::Schedules(Tree::default(), Audit::default()),
             },
             phase: Phase::Idle,
             epoch: 0,
@@ -214,19 +240,21 @@ impl Run {
         self.phase = Phase::Setup;
         self.epoch += 1;
         self.threads.clear();
-        self.threads.push(Thread {
-            status: Status::Running,
-            history: Digest::new(domain::HISTORY),
-            term: 0,
-            token: false,
-            performed: 0,
-        });
+        self.threads.push(Thread::new(Status::Running, Digest::new(domain::HISTORY)));
         self.locks.clear();
         self.oracles.clear();
         self.objects = 0;
         self.declared = 0;
         self.next = None;
         self.steps = 0;
+        self.audit(Audit::begin);
+    }
+
+    /// Lets the audit see something, if this is a search that is audited.
+    fn audit(&mut self, look: impl FnOnce(&mut Audit)) {
+        if let Searcher::Schedules(_, audit) = &mut self.searcher {
+            look(audit);
+        }
     }
 
     /// Adds the next thread of the plan. Being spawned at this point of what the setup has
@@ -234,8 +262,8 @@ impl Run {
     pub(super) fn spawn(&mut self) {
         let place = self.threads.len();
         let history = self.threads[SETUP].history.with(place as u64);
-        let status = Status::Fresh;
-        self.threads.push(Thread { status, history, term: 0, token: false, performed: 0 });
+        self.threads.push(Thread::new(Status::Fresh, history));
+        self.audit(|audit| audit.spawn(SETUP));
     }
 
     /// The plan is built; its first thread goes on where the setup ended.
@@ -267,9 +295,17 @@ impl Run {
         let mark = (op as u64) << 32 | object.word();
         let thread = &mut self.threads[me];
         thread.status = Status::Declared(needs);
+        (thread.op, thread.object) = (op, object);
         let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        let watched = core::mem::take(&mut thread.watched);
+        if let Searcher::States(graph) = &mut self.searcher
+            && watched
+        {
+            graph.will_tell(declared);
+        }
+        self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
     }
 
@@ -280,6 +316,7 @@ impl Run {
         let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        self.audit(|audit| audit.ended(me));
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
             let _ = self.go_on(me);
@@ -306,32 +343,32 @@ impl Run {
             return fresh;
         }
         self.list_offers();
-        match self.offers[..] {
-            [] if !oracle::judges(Which::Deadlock) => {
+        if self.offers.is_empty() {
+            if !oracle::judges(Which::Deadlock) {
                 // What other oracles find elsewhere is asked for: left where it is, no failure.
                 self.phase = Phase::Over;
                 return None;
             }
-            [] => {
-                let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
-                let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
-                let message = format!("{waiting} {threads} and nothing can wake them");
-                self.fail(FailureKind::Deadlock, message);
-                return None;
-            }
-            [only] if !matches!(self.searcher, Searcher::Steps(_)) => {
-                self.count_step();
-                return self.still_running().then_some(only);
-            }
-            _ => {}
+            let waiting = self.threads.iter().filter(|t| t.status != Status::Ended).count();
+            let threads = if waiting == 1 { "thread waits" } else { "threads wait" };
+            let message = format!("{waiting} {threads} and nothing can wake them");
+            self.fail(FailureKind::Deadlock, message);
+            return None;
         }
         self.count_step();
-        if let Searcher::Steps(guide) = &mut self.searcher {
-            let next = guide.decide(&self.offers);
-            return self.still_running().then_some(next);
-        }
-        let way = self.ask(self.objects ^ self.declared, self.offers.len());
-        self.still_running().then(|| self.offers[way])
+        let ways = self.offers.len();
+        let fingerprint = self.objects ^ self.declared;
+        let way = match &mut self.searcher {
+            Searcher::States(graph) => graph.decide(fingerprint, &self.offers),
+            Searcher::Schedules(..) if ways == 1 => Some(0),
+            Searcher::Schedules(tree, audit) => {
+                audit.decides(fingerprint, ways, None);
+                Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
+            }
+            Searcher::Steps(guide) => Some(guide.decide(&self.offers)),
+        };
+        let next = self.offers[self.or_fairly(way, ways)].thread;
+        self.still_running().then_some(next)
     }
 
     fn list_offers(&mut self) {
@@ -339,7 +376,7 @@ impl Run {
         for (place, thread) in self.threads.iter().enumerate() {
             let on_offer = match thread.status {
                 Status::Declared(Needs::Nothing) => true,
-                Status::Declared(Needs::Lock(lock)) => self.locks[lock].is_none(),
+                Status::Declared(Needs::Lock(lock)) => self.lock_is_free(lock),
                 Status::Declared(Needs::Token) => thread.token,
                 Status::Declared(Needs::Asleep(other)) => {
                     self.threads.get(other).is_some_and(|other| {
@@ -349,20 +386,19 @@ impl Run {
                 Status::Fresh | Status::Running | Status::Ended => false,
             };
             if on_offer {
-                self.offers.push(place);
+                let Thread { op, object, term, .. } = *thread;
+                self.offers.push(Move { thread: place, op, object, term });
             }
         }
     }
 
-    /// Asks the search which of the ways on to take.
-    fn ask(&mut self, fingerprint: u128, ways: usize) -> usize {
-        let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.decide(fingerprint, ways),
-            Searcher::Schedules(tree) => Some(tree.decide(ways)),
-            Searcher::Steps(_) => unreachable!("whoever follows a list is asked elsewhere"),
-        };
-        // Nothing can be learned any more: to the end by a fair way, so that loops are left.
+    /// Where nothing can be learned any more: to the end by a fair way, so that loops are left.
+    fn or_fairly(&self, way: Option<usize>, ways: usize) -> usize {
         way.unwrap_or(self.steps % ways)
+    }
+
+    fn still_running(&self) -> bool {
+        self.phase == Phase::Running
     }
 
     fn count_step(&mut self) {
@@ -371,10 +407,6 @@ impl Run {
             self.overran = true;
             self.phase = Phase::Over;
         }
-    }
-
-    fn still_running(&self) -> bool {
-        self.phase == Phase::Running
     }
 
     /// Nothing is explored any more. But while a thread unwinds it may need a lock that another
@@ -388,8 +420,9 @@ impl Run {
         }
         self.steps += 1;
         self.list_offers();
-        let unwinding = self.offers.iter().copied().find(|place| quiet::unwinding(*place));
-        unwinding.or_else(|| self.offers.get(self.steps % self.offers.len().max(1)).copied())
+        let mut offers = self.offers.iter().map(|offer| offer.thread);
+        let unwinding = offers.clone().find(|place| quiet::unwinding(*place));
+        unwinding.or_else(|| offers.nth(self.steps % self.offers.len().max(1)))
     }
 
     /// Which thread shuttle shall resume; `None` gives the execution up. `current`: which one it
@@ -417,11 +450,15 @@ impl Run {
             // A note and a choice are no operations that others could see.
             thread.performed += u64::from(!matches!(done.op, Op::Note | Op::Choose));
         }
+        self.audit(|audit| audit.observed(me, done));
     }
 
-    /// How many operations a thread has performed.
-    pub(super) fn performed(&self, place: usize) -> Option<u64> {
-        self.threads.get(place).map(|thread| thread.performed)
+    /// How many operations a thread has performed. If that thread asks, somebody will compare: then
+    /// its next operation changes what an oracle knows.
+    pub(super) fn performed(&mut self, place: usize) -> Option<u64> {
+        let thread = self.threads.get_mut(place)?;
+        thread.watched |= place == record::current();
+        Some(thread.performed)
     }
 
     /// A choice among `ways`, made by a running thread: a level of its own in the search. The
@@ -435,7 +472,16 @@ impl Run {
         }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
-        self.ask(self.objects ^ self.declared ^ thread.term ^ chooser, ways)
+        let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
+        let way = match &mut self.searcher {
+            Searcher::States(graph) => graph.choose(fingerprint, ways),
+            Searcher::Schedules(tree, audit) => {
+                audit.decides(fingerprint, ways, Some(me));
+                Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
+            }
+            Searcher::Steps(_) => unreachable!("whoever follows a list is asked above"),
+        };
+        self.or_fairly(way, ways)
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -446,51 +492,62 @@ impl Run {
     pub(super) fn atomic(&mut self, object: Object, before: Option<u64>, after: u64) {
         let of = |value| term(domain::ATOMIC, object.word(), Digest::new(0).with(value));
         self.objects ^= before.map_or(0, of) ^ of(after);
+        self.audit(|audit| audit.word(object, after));
     }
 
-    /// A lock was made: its number.
-    pub(super) fn lock_made(&mut self, object: Object, content: Digest) -> usize {
-        self.locks.push(None);
-        self.objects ^= Self::lock_term(object, None, content);
+    /// A lock was made, with this in it if its contents can be condensed: its number.
+    pub(super) fn lock_made(&mut self, object: Object, condensed: Option<u64>) -> usize {
+        let content = condensed.map_or(Digest::new(0), Self::condensed);
+        self.locks.push(Lock { object, holder: None, content });
+        self.audit(|audit| audit.lock_made(object, condensed));
         self.locks.len() - 1
-    }
-
-    fn lock_term(object: Object, holder: Option<usize>, content: Digest) -> u128 {
-        let holder = holder.map_or(0, |place| place as u64 + 1);
-        term(domain::LOCK, object.word(), content.with(holder))
     }
 
     /// Whether a lock is free.
     pub(super) fn lock_is_free(&self, lock: usize) -> bool {
-        self.locks[lock].is_none()
+        self.locks[lock].holder.is_none()
     }
 
     /// A lock was taken: its holder observes what is in it.
-    pub(super) fn locked(&mut self, me: usize, lock: usize, object: Object, content: Digest) {
-        self.locks[lock] = Some(me);
-        self.objects ^= Self::lock_term(object, None, content);
-        self.objects ^= Self::lock_term(object, Some(me), content);
+    pub(super) fn locked(&mut self, me: usize, lock: usize) {
+        let Lock { object, holder, content } = &mut self.locks[lock];
+        *holder = Some(me);
         if let Some(thread) = self.threads.get_mut(me) {
-            thread.history = thread.history.with_digest(content);
+            thread.history = thread.history.with_digest(*content);
         }
+        let object = *object;
+        self.audit(|audit| audit.locked(me, object));
     }
 
-    /// A lock was given back, with this in it.
-    pub(super) fn unlocked(&mut self, lock: usize, object: Object, before: Digest, after: Digest) {
-        let holder = self.locks[lock].take();
-        self.objects ^= Self::lock_term(object, holder, before);
-        self.objects ^= Self::lock_term(object, None, after);
+    /// A lock was given back, with this in it if its contents can be condensed. `written`: somebody
+    /// could have changed them.
+    pub(super) fn unlocked(
+        &mut self,
+        me: usize,
+        lock: usize,
+        condensed: Option<u64>,
+        written: bool,
+    ) {
+        let content = match condensed {
+            Some(digest) => Self::condensed(digest),
+            None if written => self.left_by(me),
+            None => self.locks[lock].content,
+        };
+        let lock = &mut self.locks[lock];
+        (lock.holder, lock.content) = (None, content);
+        let object = lock.object;
+        self.audit(|audit| audit.unlocked(me, object, condensed, written));
     }
 
     /// What is in a lock whose contents cannot be condensed and were changed: whatever a thread
     /// with this history leaves there.
-    pub(super) fn written_by(&self, me: usize) -> Digest {
+    fn left_by(&self, me: usize) -> Digest {
         let history = self.threads.get(me).map_or(Digest::new(0), |thread| thread.history);
         Digest::new(domain::CONTENT).with(1).with(me as u64).with_digest(history)
     }
 
     /// What is in a lock whose contents were condensed.
-    pub(super) fn condensed(digest: u64) -> Digest {
+    fn condensed(digest: u64) -> Digest {
         Digest::new(domain::CONTENT).with(2).with(digest)
     }
 
@@ -502,6 +559,7 @@ impl Run {
             thread.token = there;
             self.objects ^= term(domain::TOKEN, place as u64, Digest::new(0));
         }
+        self.audit(|audit| audit.token(place, there));
     }
 
     /// Whether the token of a thread's parker is there.
@@ -521,6 +579,11 @@ impl Run {
             None => self.oracles.push((key, digest)),
         }
         self.objects ^= name.with(digest).bits();
+        match &mut self.searcher {
+            Searcher::States(graph) => graph.tells(),
+            Searcher::Schedules(_, audit) => audit.oracle(key, digest),
+            Searcher::Steps(_) => {}
+        }
     }
 
     /// The execution has failed.
@@ -544,7 +607,10 @@ impl Run {
         self.depth = self.depth.max(self.steps);
         match &mut self.searcher {
             Searcher::States(graph) => self.cut += u64::from(graph.end()),
-            Searcher::Schedules(tree) => tree.end(),
+            Searcher::Schedules(tree, audit) => {
+                audit.end();
+                tree.end();
+            }
             Searcher::Steps(_) => {}
         }
     }
@@ -553,7 +619,7 @@ impl Run {
     pub(super) fn exhausted(&mut self) -> bool {
         match &mut self.searcher {
             Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
-            Searcher::Schedules(tree) => tree.exhausted(),
+            Searcher::Schedules(tree, _) => tree.exhausted(),
             Searcher::Steps(_) => self.executions > 0,
         }
     }
@@ -562,7 +628,8 @@ impl Run {
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
             Searcher::States(graph) => graph.states(),
-            Searcher::Schedules(_) | Searcher::Steps(_) => 0,
+            Searcher::Schedules(_, audit) => audit.states(),
+            Searcher::Steps(_) => 0,
         }
     }
 

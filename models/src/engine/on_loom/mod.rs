@@ -7,20 +7,46 @@
 //! *accesses* count as acquire and release; fences are right). So a protocol that is to pass it
 //! uses fences or read-modify-writes where it needs total order.
 //!
-//! What else is known of loom 0.7.3 and how it is dealt with:
+//! # What is loom's, and what is ours
+//!
+//! | | [`LoomSc`] | [`LoomWeak`] |
+//! |---|---|---|
+//! | which thread goes on, and the backtracking | loom's | loom's |
+//! | which operations race, and so what is tried | loom's, on one object of loom's for each of ours | loom's |
+//! | that the search is at its end | loom's word | loom's word |
+//! | deadlocks | loom's | loom's |
+//! | memory: words, locks, tokens | ours ([`sequential`]) | loom's ([`weak`]) |
+//! | what is tried and need not be | ours ([`walk`]): executions that are cut | nothing |
+//! | choices | ours ([`scripts`]) | ours |
+//!
+//! So the claim that `LoomSc` goes through everything rests on loom's reduction and on our reasons
+//! for cutting, which [`walk`] gives. What holds both to account:
+//!
+//! - `models/tests/loom_random.rs`: random programs of two and three threads, on which it must see
+//!   the same behaviours as a plain search through all schedules, which knows no reduction and has
+//!   nothing of loom.
+//! - `models/tests/engine_agree.rs`: the same on the scenarios that the plain search finishes.
+//! - `models/expected.toml`: on every scenario that it finishes, the set of behaviours is that of
+//!   `explore`, which merges states instead; the suites compare the digests of both.
+//! - `models/tests/loom_selftest.rs`: what is used of loom does what it is used for, and what is
+//!   not used has the defects that it is not used for.
+//!
+//! # What else is known of loom 0.7.3 and how it is dealt with
 //!
 //! - `join` multiplies executions: nothing is joined, the last thread to end makes the final check.
 //!   The first thread of the plan runs on loom's main thread, which has a small stack.
 //! - Environment variables set limits: every field of the builder is set here.
-//! - A search that was cut looks like a complete one: see [`witness`]. A certificate needs loom's
-//!   own word that it is through, as many executions as were counted, and no limit.
+//! - A search that was cut short looks like a complete one: see [`witness`]. A certificate needs
+//!   loom's own word that it is through, as many executions as were counted, and no limit.
 //! - There is no `choose`: see [`scripts`].
-//! - After a panic loom cannot be asked any more: see [`primitives`]. A model that fails leaks its
+//! - After a panic loom cannot be asked any more: see [`sequential`]. A model that fails leaks its
 //!   threads. Where a destructor cannot do its work without them the process aborts, with the
 //!   cause on standard error; a run that must fail belongs in a process of its own.
 
-mod primitives;
 mod scripts;
+mod sequential;
+mod walk;
+mod weak;
 mod witness;
 
 use super::{
@@ -35,8 +61,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// loom. `SC`: every operation as a read-modify-write, which makes memory sequentially consistent
-/// and the search exhaustive; otherwise as it is written.
+/// loom. `SC`: with sequentially consistent memory, and exhaustively; otherwise with the orderings
+/// that are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loom<const SC: bool>;
 
@@ -50,36 +76,68 @@ thread_local! {
     static CHOICES: RefCell<scripts::Choices> = RefCell::new(scripts::Choices::default());
 }
 
-impl<const SC: bool> Primitives for Loom<SC> {
-    type AtomicU32 = primitives::Word<u32, SC>;
-    type AtomicU64 = primitives::Word<u64, SC>;
-    type Mutex<T: Send + core::fmt::Debug> = primitives::Lock<T>;
-    type Parker = primitives::Token<SC>;
+impl Primitives for LoomSc {
+    type AtomicU32 = sequential::Word<u32>;
+    type AtomicU64 = sequential::Word<u64>;
+    type Mutex<T: Send + core::fmt::Debug> = sequential::Lock<T>;
+    type Parker = sequential::Token;
 
-    /// As it is written; nothing where memory is sequentially consistent.
+    /// Nothing: the memory is sequentially consistent.
+    fn fence(_order: Ordering) {}
+
+    fn parker() -> sequential::Token {
+        sequential::Token::of_this_thread()
+    }
+
+    fn choose(alternatives: usize) -> usize {
+        choose(alternatives)
+    }
+}
+
+impl Primitives for LoomWeak {
+    type AtomicU32 = weak::Word<u32>;
+    type AtomicU64 = weak::Word<u64>;
+    type Mutex<T: Send + core::fmt::Debug> = weak::Lock<T>;
+    type Parker = weak::Token;
+
     fn fence(order: Ordering) {
-        if !SC && !quiet::panicked() {
+        if walk::live() {
             loom::sync::atomic::fence(order);
         }
     }
 
-    fn parker() -> primitives::Token<SC> {
-        primitives::Token::of_this_thread()
+    fn parker() -> weak::Token {
+        weak::Token::of_this_thread()
     }
 
     fn choose(alternatives: usize) -> usize {
-        let me = record::current();
-        let chosen = CHOICES.with_borrow_mut(|choices| choices.choose(me, alternatives));
-        record::done(record::Done {
-            arguments: [alternatives as u64, 0],
-            seen: Some(chosen as u64),
-            ..record::Done::new(record::Op::Choose, record::Object::NONE)
-        });
-        chosen
+        choose(alternatives)
     }
 }
 
-impl<const SC: bool> Engine for Loom<SC> {
+fn choose(alternatives: usize) -> usize {
+    let me = record::current();
+    let chosen = CHOICES.with_borrow_mut(|choices| choices.choose(me, alternatives));
+    record::done(record::Done {
+        arguments: [alternatives as u64, 0],
+        seen: Some(chosen as u64),
+        ..record::Done::new(record::Op::Choose, record::Object::NONE)
+    });
+    chosen
+}
+
+/// A destructor needs a lock whose holder will not run any more, after a panic: it cannot be left,
+/// so the process has to go, and says why.
+fn nobody_gives_it_back() -> ! {
+    eprintln!("a destructor needs a lock that nobody will give back, after this panic:");
+    eprintln!("{}\n{}", quiet::message().unwrap_or_default(), record::story());
+    std::process::abort();
+}
+
+impl<const SC: bool> Engine for Loom<SC>
+where
+    Loom<SC>: Primitives,
+{
     const NAME: &'static str = if SC { "loom-sc" } else { "loom-weak" };
     // Loads of a weak memory read what is over, and no one order explains that.
     const ORDERED: bool = SC;
@@ -122,7 +180,7 @@ impl<const SC: bool> Engine for Loom<SC> {
             completeness,
             time: started.elapsed(),
             states: 0,
-            cut: 0,
+            cut: seen.cut,
             depth: seen.depth,
             failure: seen.failure,
         }
@@ -139,6 +197,7 @@ enum Search {
 #[derive(Debug, Default)]
 struct Seen {
     executions: u64,
+    cut: u64,
     depth: usize,
     behaviours: HashSet<u128>,
     failure: Option<Failure>,
@@ -171,6 +230,7 @@ fn search(
     builder.expect_explicit_explore = false;
     builder.location = false;
     builder.log = false;
+    let _ = walk::reset();
     let (build, seen_inside) = (Arc::clone(build), Arc::clone(seen));
     let mut result = Ok(());
     let completed = witness::completed(|| {
@@ -178,6 +238,10 @@ fn search(
             builder.check(move || execute(&*build, &seen_inside));
         }));
     });
+    let cut = walk::reset();
+    sequential::forget_parkers();
+    weak::forget_parkers();
+    seen.lock().unwrap_or_else(PoisonError::into_inner).cut += cut;
     if result.is_err() {
         let message = quiet::message().unwrap_or_else(|| "loom gave up".to_owned());
         let kind = if message.starts_with("deadlock") {
@@ -188,11 +252,9 @@ fn search(
             FailureKind::Panic
         };
         let failure = Failure::now(kind, message);
-        primitives::live(false);
         seen.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure);
         return Search::Cut(Bound::Failure);
     }
-    primitives::live(false);
     match completed {
         Some(iterations) => {
             assert_eq!(iterations, count() - before, "loom has not run what it says it has");
@@ -207,7 +269,9 @@ fn search(
 fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
     record::begin();
     quiet::forget();
-    primitives::live(true);
+    sequential::forget_parkers();
+    weak::forget_parkers();
+    walk::alone();
     CHOICES.with_borrow_mut(scripts::Choices::begin);
     seen.lock().unwrap_or_else(PoisonError::into_inner).executions += 1;
     let plan = build();
@@ -217,7 +281,8 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
         loom::MAX_THREADS,
         plan.threads.len()
     );
-    let left = Arc::new(AtomicUsize::new(plan.threads.len()));
+    let threads_of_the_plan = plan.threads.len();
+    let left = Arc::new(AtomicUsize::new(threads_of_the_plan));
     let finally = Arc::new(Mutex::new(plan.finally));
     let mut first = None;
     let threads: Vec<_> =
@@ -232,6 +297,7 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
             let _handle = loom::thread::spawn(life);
         }
     }
+    walk::together(threads_of_the_plan);
     if let Some(first) = first {
         first();
     }
@@ -249,9 +315,11 @@ fn live(
     body();
     record::resume(place);
     record::ended();
+    walk::idle(place, true);
     if left.fetch_sub(1, SeqCst) > 1 {
         return;
     }
+    walk::alone();
     // Which thread it was that ended last is nothing that a thread does or sees.
     record::resume(record::SETUP);
     let finally = finally.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,9 +1,4 @@
-//! The primitives on loom, in two flavours.
-//!
-//! `SC` says how operations are issued. If it is true, each is a read-modify-write: loom's loads
-//! may return old values even where everything is sequentially consistent, and a load followed by
-//! a write to the same word hides interleavings from its reduction; read-modify-writes have
-//! neither defect. If it is false, everything is issued as it is written.
+//! The primitives on loom, with the orderings that are written.
 //!
 //! The newest value of a word is kept beside it, for looking at it without a step.
 //!
@@ -21,6 +16,7 @@
 //! The panicking thread unwinds, and its destructors use these primitives; loom is not in a state
 //! to be asked. From then on operations are performed on the newest values, at once.
 
+use super::walk;
 use crate::engine::quiet;
 use crate::engine::record::{self, Done, Object, Op};
 use crate::engine::value::Value;
@@ -29,29 +25,26 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use netpoller::seam::{self, Ordering};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Plain, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Wake, Waker};
 
 thread_local! {
-    /// Whether a model runs on this thread of the operating system.
-    static LIVE: Cell<bool> = const { Cell::new(false) };
-    static PARKERS: RefCell<Vec<(usize, Box<dyn core::any::Any>)>> =
-        const { RefCell::new(Vec::new()) };
+    /// The parkers of the threads of this execution, so that each has one and keeps it.
+    static PARKERS: RefCell<Vec<Token>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An execution begins, or no more are to come.
-pub(super) fn live(live: bool) {
-    LIVE.set(live);
-    PARKERS.take();
+/// Forgets the parkers of the last execution.
+pub(super) fn forget_parkers() {
+    let _forgotten = PARKERS.take();
 }
 
 /// Performs an operation of loom's on behalf of the running thread, or what takes its place when
 /// loom cannot be asked.
 fn perform<R>(op: Op, object: Object, live: impl FnOnce() -> R, dead: impl FnOnce() -> R) -> R {
     let me = record::current();
-    if !LIVE.get() || quiet::panicked() {
+    if !walk::live() {
         return dead();
     }
     record::entered(op, object);
@@ -61,14 +54,14 @@ fn perform<R>(op: Op, object: Object, live: impl FnOnce() -> R, dead: impl FnOnc
 }
 
 /// An atomic word of loom's.
-pub struct Word<V, const SC: bool> {
+pub struct Word<V> {
     object: Object,
     word: AtomicU64,
     newest: Plain,
     kind: PhantomData<fn() -> V>,
 }
 
-impl<V: Value, const SC: bool> Word<V, SC> {
+impl<V: Value> Word<V> {
     /// Performs a write that leaves `after` of what was there.
     fn write(
         &self,
@@ -86,12 +79,7 @@ impl<V: Value, const SC: bool> Word<V, SC> {
     }
 }
 
-/// With which ordering a read-modify-write is issued.
-fn order<const SC: bool>(written: Ordering) -> Ordering {
-    if SC { Ordering::SeqCst } else { written }
-}
-
-impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
+impl<V: Value> seam::Atomic<V> for Word<V> {
     fn new(value: V) -> Self {
         Word {
             object: record::made(),
@@ -102,12 +90,8 @@ impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
     }
 
     fn load(&self, written: Ordering) -> V {
-        let seen = perform(
-            Op::Load,
-            self.object,
-            || if SC { self.word.fetch_or(0, Ordering::SeqCst) } else { self.word.load(written) },
-            || self.newest.load(SeqCst),
-        );
+        let seen =
+            perform(Op::Load, self.object, || self.word.load(written), || self.newest.load(SeqCst));
         record::done(Done { seen: Some(seen), ..Done::new(Op::Load, self.object) });
         V::from_bits(seen)
     }
@@ -115,19 +99,15 @@ impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
     fn store(&self, value: V, written: Ordering) {
         let value = value.bits();
         let store = |word: &AtomicU64| {
-            if SC {
-                word.swap(value, Ordering::SeqCst)
-            } else {
-                word.store(value, written);
-                0
-            }
+            word.store(value, written);
+            0
         };
         self.write(Op::Store, [value, 0], store, |_| value);
     }
 
     fn swap(&self, value: V, written: Ordering) -> V {
         let value = value.bits();
-        let swap = |word: &AtomicU64| word.swap(value, order::<SC>(written));
+        let swap = |word: &AtomicU64| word.swap(value, written);
         V::from_bits(self.write(Op::Swap, [value, 0], swap, |_| value))
     }
 
@@ -139,7 +119,6 @@ impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
         failure: Ordering,
     ) -> Result<V, V> {
         let (old, value) = (current.bits(), new.bits());
-        let (success, failure) = (order::<SC>(success), order::<SC>(failure));
         let before = self.write(
             Op::CompareExchange,
             [old, value],
@@ -152,13 +131,13 @@ impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
 
     fn fetch_or(&self, mask: V, written: Ordering) -> V {
         let mask = mask.bits();
-        let set = |word: &AtomicU64| word.fetch_or(mask, order::<SC>(written));
+        let set = |word: &AtomicU64| word.fetch_or(mask, written);
         V::from_bits(self.write(Op::FetchOr, [mask, 0], set, |before| before | mask))
     }
 
     fn fetch_and(&self, mask: V, written: Ordering) -> V {
         let mask = mask.bits();
-        let clear = |word: &AtomicU64| word.fetch_and(mask, order::<SC>(written));
+        let clear = |word: &AtomicU64| word.fetch_and(mask, written);
         V::from_bits(self.write(Op::FetchAnd, [mask, 0], clear, |before| before & mask))
     }
 
@@ -167,7 +146,7 @@ impl<V: Value, const SC: bool> seam::Atomic<V> for Word<V, SC> {
     }
 }
 
-impl<V: Value, const SC: bool> fmt::Debug for Word<V, SC> {
+impl<V: Value> fmt::Debug for Word<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&V::from_bits(self.newest.load(SeqCst)), f)
     }
@@ -201,15 +180,7 @@ impl<T: Send + fmt::Debug> seam::Mutex<T> for Lock<T> {
         let data = match self.data.try_lock() {
             Ok(data) => data,
             Err(TryLockError::Poisoned(data)) => data.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                // The holder will not run any more, and a destructor cannot be left: the process
-                // has to go, and says why.
-                eprintln!(
-                    "a destructor needs a lock that nobody will give back, after this panic:"
-                );
-                eprintln!("{}\n{}", quiet::message().unwrap_or_default(), record::story());
-                std::process::abort();
-            }
+            Err(TryLockError::WouldBlock) => super::nobody_gives_it_back(),
         };
         record::done(Done::new(Op::Lock, self.object));
         Held { object: self.object, data: Some(data), gate }
@@ -275,14 +246,14 @@ impl<T: fmt::Debug> fmt::Debug for Held<'_, T> {
 
 /// The parker of a thread.
 #[derive(Clone)]
-pub struct Token<const SC: bool>(Arc<Handle<SC>>);
+pub struct Token(Arc<Handle>);
 
-struct Handle<const SC: bool> {
-    signal: Arc<Signal<SC>>,
+struct Handle {
+    signal: Arc<Signal>,
     waker: Waker,
 }
 
-struct Signal<const SC: bool> {
+struct Signal {
     place: usize,
     thread: loom::thread::Thread,
     /// 1 while the token is there.
@@ -291,33 +262,32 @@ struct Signal<const SC: bool> {
     asleep: AtomicBool,
 }
 
-impl<const SC: bool> Token<SC> {
-    pub(super) fn of_this_thread() -> Token<SC> {
+impl Token {
+    pub(super) fn of_this_thread() -> Token {
         let place = record::current();
-        let known = PARKERS.with_borrow(|parkers| {
-            let known = parkers.iter().find(|(known, _)| *known == place);
-            known.and_then(|(_, token)| token.downcast_ref::<Token<SC>>().cloned())
-        });
-        known.unwrap_or_else(|| {
-            let signal = Arc::new(Signal {
-                place,
-                thread: loom::thread::current(),
-                token: AtomicU64::new(0),
-                asleep: AtomicBool::new(false),
-            });
-            let waker = Waker::from(Arc::clone(&signal));
-            let token = Token(Arc::new(Handle { signal, waker }));
-            PARKERS.with_borrow_mut(|parkers| parkers.push((place, Box::new(token.clone()))));
-            token
+        PARKERS.with_borrow_mut(|parkers| {
+            let known = parkers.iter().find(|token| token.0.signal.place == place);
+            known.cloned().unwrap_or_else(|| {
+                let signal = Arc::new(Signal {
+                    place,
+                    thread: loom::thread::current(),
+                    token: AtomicU64::new(0),
+                    asleep: AtomicBool::new(false),
+                });
+                let waker = Waker::from(Arc::clone(&signal));
+                let token = Token(Arc::new(Handle { signal, waker }));
+                parkers.push(token.clone());
+                token
+            })
         })
     }
 }
 
-impl<const SC: bool> Signal<SC> {
+impl Signal {
     fn unpark(&self) {
         let object = Object::thread(self.place);
         let raise = || {
-            self.token.swap(1, order::<SC>(Ordering::Release));
+            self.token.swap(1, Ordering::Release);
             if self.asleep.swap(false, SeqCst) {
                 self.thread.unpark();
             }
@@ -327,12 +297,12 @@ impl<const SC: bool> Signal<SC> {
     }
 }
 
-impl<const SC: bool> seam::Parker for Token<SC> {
+impl seam::Parker for Token {
     fn park(&self) {
         let signal = &self.0.signal;
         let object = Object::thread(signal.place);
         let take = || {
-            while signal.token.swap(0, order::<SC>(Ordering::Acquire)) == 0 {
+            while signal.token.swap(0, Ordering::Acquire) == 0 {
                 signal.asleep.store(true, SeqCst);
                 loom::thread::park();
             }
@@ -350,13 +320,13 @@ impl<const SC: bool> seam::Parker for Token<SC> {
     }
 }
 
-impl<const SC: bool> fmt::Debug for Token<SC> {
+impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "parker of thread {}", self.0.signal.place)
     }
 }
 
-impl<const SC: bool> Wake for Signal<SC> {
+impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         self.unpark();
     }
