@@ -136,10 +136,10 @@ impl<E: Engine> Shared<E> {
                 }
                 Step::Park => self.parkers[me].1.get().expect("set at the start").park(),
                 Step::Unpark(thread) => {
-                    if let Some((there, parker)) = self.parkers.get(*thread) {
-                        if there.load(SeqCst) == 1 {
-                            parker.get().expect("it is there").unpark();
-                        }
+                    if let Some((there, parker)) = self.parkers.get(*thread)
+                        && there.load(SeqCst) == 1
+                    {
+                        parker.get().expect("it is there").unpark();
                     }
                 }
                 Step::Choose(ways) => *seen = E::choose(*ways) as u64,

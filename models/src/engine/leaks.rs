@@ -15,10 +15,12 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
+/// What it is, and whether it is there.
+type Counted = (&'static str, Weak<dyn Any>);
+
 thread_local! {
     /// `None` where nothing is counted.
-    static COUNTED: RefCell<Option<Vec<(&'static str, Weak<dyn Any>)>>> =
-        const { RefCell::new(None) };
+    static COUNTED: RefCell<Option<Vec<Counted>>> = const { RefCell::new(None) };
 }
 
 /// An execution begins in which things are counted.

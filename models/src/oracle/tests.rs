@@ -43,7 +43,7 @@ fn freeing_twice_panics_before_it_looks_at_a_slot() {
         let next = Generation::FIRST.next().expect("not the last one");
         let incarnation = bench.poller.incarnation(old);
         let freed = catch_unwind(AssertUnwindSafe(|| incarnation.free(next)));
-        let payload = freed.err().expect("it was freed twice, and nobody noticed");
+        let payload = freed.expect_err("it was freed twice, and nobody noticed");
         let message = payload.downcast_ref::<String>().expect("a message");
         assert!(message.starts_with("NP-GEN-5 broken"), "{message}");
         assert_eq!(bench.poller.peek().0, entries, "and yet it changed something");

@@ -83,9 +83,11 @@ enum Happened {
     Returns(Id, Returned),
 }
 
+type Known = HashMap<(u128, Happened), Arc<Set>, BuildHasherDefault<Words>>;
+
 thread_local! {
     /// What came of a set, known by its digest, and an event. Only ever saves work.
-    static KNOWN: RefCell<HashMap<(u128, Happened), Arc<Set>, BuildHasherDefault<Words>>> =
+    static KNOWN: RefCell<Known> =
         RefCell::default();
 }
 

@@ -55,7 +55,7 @@
 //!
 //! A search that recognises states keeps what each thread has seen and done, and not which of two
 //! calls that have nothing to do with each other was first. So what this oracle knows belongs to the
-//! state: the set of configurations that explain the history ([`configurations`]), condensed, is
+//! state: the set of configurations that explain the history (`configurations`), condensed, is
 //! handed to [`Engine::absorb`] after each event. It is all that matters of the past, and no more, so
 //! histories with the same consequences merge. Calls that were announced and have not begun need no
 //! term of their own: their threads are known by what they have observed.
@@ -182,7 +182,7 @@ impl Histories {
     }
 
     fn digest(&self) -> u64 {
-        let start = crate::engine::Digest::new(0x415_7);
+        let start = crate::engine::Digest::new(0x4157);
         let all = self.entries.iter().fold(start, |all, (index, set)| {
             let digest = set.digest();
             all.with(u64::from(*index)).with(digest as u64).with((digest >> 64) as u64)
