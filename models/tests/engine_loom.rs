@@ -71,7 +71,7 @@ fn finds_bugs<E: Engine>() {
 }
 
 #[test]
-fn bugs_are_found_as_read_modify_writes() {
+fn bugs_are_found_under_sequential_consistency() {
     finds_bugs::<LoomSc>();
 }
 
