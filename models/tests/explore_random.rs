@@ -369,7 +369,7 @@ fn random_programs_behave_the_same_in_both_searches() {
 /// Programs on which a search with a mistake in it went wrong that few random ones show.
 #[test]
 fn programs_on_which_a_search_went_wrong_behave_the_same_in_both() {
-    use Step::{Choose, IfOdd, Load, Or, Park, Swap, Tell, Unpark};
+    use Step::{Announce, Choose, IfOdd, Load, Look, Or, Park, Store, Swap, Tell, Unpark};
     let programs = [
         // The token is there at the end if the parker parked in between.
         vec![
@@ -384,6 +384,8 @@ fn programs_on_which_a_search_went_wrong_behave_the_same_in_both() {
             vec![Load(1), Park],
             vec![Load(0)],
         ],
+        // The oracle looks whether a step was made that it was told of.
+        vec![vec![Load(0), Tell(0), Look(0)], vec![Load(0), Announce, Store(1, 1)], vec![Load(0)]],
         // A step that tells the oracle something only the second way.
         vec![vec![Load(0), Choose(2), IfOdd(vec![Tell(1)]), Load(0)], vec![Load(1), Tell(2)]],
         vec![
