@@ -21,7 +21,7 @@ run() {
     case $1 in
         house) house ;;
         # The suites of scenarios are left to `features` (an engine alone) and to `verify` (side by side).
-        test) cargo test --locked --workspace --all-features -- --skip every_scenario_on_ ;;
+        test) cargo test --locked --workspace --all-features --no-fail-fast -- --skip every_scenario_on_ ;;
         verify) verify ;;
         # The fences: what no test on this machine and no other engine would miss.
         fence-mutants) ci/mutants.sh fence ;;

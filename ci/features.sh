@@ -17,7 +17,7 @@ that_need() {
 }
 
 echo "cargo test"
-cargo test --locked --workspace
+cargo test --locked --workspace --no-fail-fast
 for engine in loom shuttle; do
     echo "cargo test --features $engine: building everything"
     cargo test --locked --workspace --features "$engine" --no-run
@@ -26,5 +26,5 @@ for engine in loom shuttle; do
     # shellcheck disable=SC2086 # a list
     set -- $(printf -- '--test %s ' $tests)
     echo "cargo test --features $engine: --lib $*"
-    cargo test --locked --workspace --features "$engine" --lib "$@"
+    cargo test --locked --workspace --features "$engine" --no-fail-fast --lib "$@"
 done
