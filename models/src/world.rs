@@ -41,6 +41,15 @@ impl<E: Engine, K: Kernel> Model<E, K> {
         crate::engine::count("the system of a poller", &oracle);
         Model { kernel: Arc::new(kernel), oracle, engine: core::marker::PhantomData }
     }
+
+    /// The same kernel, for another poller: with an oracle of its own, because an oracle knows entries by
+    /// their index.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let oracle = Arc::new(Oracle::new(E::SERIAL));
+        crate::engine::count("the system of a poller", &oracle);
+        Model { kernel: Arc::clone(&self.kernel), oracle, engine: core::marker::PhantomData }
+    }
 }
 
 impl<E: Engine, K: Kernel> Primitives for Model<E, K> {

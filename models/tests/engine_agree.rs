@@ -7,8 +7,11 @@ use netpoller::seam::{Atomic as _, Ordering::SeqCst, Primitives};
 use netpoller_models::engine::{
     Completeness, Engine, Explore, Limits, LoomSc, LoomWeak, Outcome, Plan, Search,
 };
-use netpoller_models::scenario;
+use netpoller_models::scenario::{self, Scenario};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 #[test]
 fn explore_and_loom_see_the_same_behaviours() {
@@ -31,39 +34,59 @@ fn explore_and_loom_see_the_same_behaviours() {
 /// fails where a fingerprint does not stand for one of them. Explore has seen as many states.
 #[test]
 fn on_the_scenarios_plain_search_explore_and_loom_see_the_same_behaviours() {
+    let scenarios: Vec<&Scenario> = scenario::all().collect();
+    let next = AtomicUsize::new(0);
+    let compare = || {
+        let mut compared = [0; 3];
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Relaxed)) {
+            for (sum, pair) in compared.iter_mut().zip(agree(scenario)) {
+                *sum += usize::from(pair);
+            }
+        }
+        compared
+    };
+    // One scenario for each processor at a time: a run keeps to the thread that began it.
+    let compared = thread::scope(|scope| {
+        let jobs = thread::available_parallelism().map_or(1, usize::from);
+        let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(compare)).collect();
+        jobs.into_iter().fold([0; 3], |sum, job| {
+            let more = job.join().unwrap_or_else(|panic| resume_unwind(panic));
+            [sum[0] + more[0], sum[1] + more[1], sum[2] + more[2]]
+        })
+    });
+    println!("{compared:?} scenarios were compared");
+    assert_eq!(compared, [22, 22, 61], "plain and explore, plain and loom, explore and loom");
+}
+
+/// Which of the three pairs both finish, and agree.
+fn agree(scenario: &Scenario) -> [bool; 3] {
     let most = Limits { executions: Some(7_000), ..Limits::default() };
     let finished = |outcome: Outcome| {
         outcome.assert_passed();
         let finished = matches!(outcome.completeness, Completeness::Exhaustive(_));
         finished.then_some((outcome.behaviours, outcome.states))
     };
-    let (mut plain_and_explore, mut plain_and_loom, mut explore_and_loom) = (0, 0, 0);
-    for scenario in scenario::all() {
-        let explored = finished(Explore::run(scenario.explore, &most));
-        if explored.is_none() {
-            // Plain search does not finish either, for it has no fewer executions: there is no pair.
-            continue;
-        }
-        let schedules = Limits { search: Search::Schedules, ..most.clone() };
-        let plain = finished(Explore::run(scenario.explore, &schedules));
-        let loomed = finished(LoomSc::run(scenario.loom_sc, &most));
-        if let (Some((_, by_plain)), Some((_, by_explore))) = (&plain, &explored) {
-            assert_eq!(by_plain, by_explore, "{}: states were lost or made up", scenario.name);
-        }
-        let pairs = [
-            ("plain search and explore", &plain, &explored, &mut plain_and_explore),
-            ("plain search and loom", &plain, &loomed, &mut plain_and_loom),
-            ("explore and loom", &explored, &loomed, &mut explore_and_loom),
-        ];
-        for (who, one, other, compared) in pairs {
-            if let (Some(one), Some(other)) = (one, other) {
-                *compared += 1;
-                assert_eq!(one.0, other.0, "{}: {who} disagree", scenario.name);
-            }
-        }
+    let Some(explored) = finished(Explore::run(scenario.explore, &most)) else {
+        // Plain search does not finish either, for it has no fewer executions: there is no pair.
+        return [false; 3];
+    };
+    let schedules = Limits { search: Search::Schedules, ..most.clone() };
+    let plain = finished(Explore::run(scenario.explore, &schedules));
+    let loomed = finished(LoomSc::run(scenario.loom_sc, &most));
+    if let Some((_, by_plain)) = &plain {
+        assert_eq!(*by_plain, explored.1, "{}: states were lost or made up", scenario.name);
     }
-    println!("{plain_and_explore} {plain_and_loom} {explore_and_loom} scenarios were compared");
-    assert_eq!((plain_and_explore, plain_and_loom, explore_and_loom), (22, 22, 55));
+    let explored = Some(explored);
+    let pairs = [
+        ("plain search and explore", &plain, &explored),
+        ("plain search and loom", &plain, &loomed),
+        ("explore and loom", &explored, &loomed),
+    ];
+    pairs.map(|(who, one, other)| {
+        let (Some(one), Some(other)) = (one, other) else { return false };
+        assert_eq!(one.0, other.0, "{}: {who} disagree", scenario.name);
+        true
+    })
 }
 
 /// The final check runs on the thread that ends last. What it does there is nothing that the thread

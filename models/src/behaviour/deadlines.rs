@@ -358,7 +358,7 @@ pub(super) fn readiness_of_the_same_poll_comes_before_the_deadline<S: Host>(poll
         }
         put(&there, b'x');
         // Another poller lets the time pass, so that this one finds both at once.
-        let other = Poller::on(poller.system().clone(), Shape::default()).expect("a poller");
+        let other = Poller::on(poller.system().beside(), Shape::default()).expect("a poller");
         pass(&other, distance);
         assert_eq!(poll(poller), 1, "the bytes and the deadline wake the same task");
         assert_eq!(watch.wakes(), 1, "woken once, by the bytes");

@@ -74,7 +74,7 @@ pub(super) fn the_last_entry_given_back_is_the_first_used_again<S: Host>(poller:
 
 pub(super) fn an_entry_in_its_last_generation_is_retired<S: Host>(poller: &Poller<S>) {
     let shape = Shape { first_segment: 1, first_generation: Generation::LAST };
-    let poller = &Poller::on(poller.system().clone(), shape).expect("a second poller");
+    let poller = &Poller::on(poller.system().beside(), shape).expect("a second poller");
     let last = Generation::LAST.get();
     for index in 0..4 {
         assert_eq!(opened_and_dropped(poller), (index, last), "a name was given out twice");
@@ -89,7 +89,7 @@ pub(super) fn an_entry_in_its_last_generation_is_retired<S: Host>(poller: &Polle
 
 pub(super) fn entries_beyond_the_first_segment_work_as_well<S: Host>(poller: &Poller<S>) {
     let shape = Shape { first_segment: 1, ..Shape::default() };
-    let poller = &Poller::on(poller.system().clone(), shape).expect("a second poller");
+    let poller = &Poller::on(poller.system().beside(), shape).expect("a second poller");
     let pipes: Vec<_> = (0..10).map(|_| poller.pipe().expect("a pipe")).collect();
     settle(poller);
     let mut tasks: Vec<_> = pipes.iter().map(|(reader, _)| reading(reader)).collect();
@@ -286,7 +286,7 @@ pub(super) fn a_clone_is_the_same_poller<S: Host>(poller: &Poller<S>) {
 }
 
 pub(super) fn a_source_keeps_its_poller_alive<S: Host>(poller: &Poller<S>) {
-    let handle = Poller::on(poller.system().clone(), Shape::default()).expect("a second poller");
+    let handle = Poller::on(poller.system().beside(), Shape::default()).expect("a second poller");
     let (reader, writer) = handle.pipe().expect("a pipe");
     drop(handle);
     settle(reader.poller());
@@ -298,7 +298,7 @@ pub(super) fn a_source_keeps_its_poller_alive<S: Host>(poller: &Poller<S>) {
 }
 
 pub(super) fn two_pollers_have_nothing_in_common<S: Host>(poller: &Poller<S>) {
-    let other = Poller::on(poller.system().clone(), Shape::default()).expect("a second poller");
+    let other = Poller::on(poller.system().beside(), Shape::default()).expect("a second poller");
     let (reader, writer) = silent(poller);
     let duplicate = kernel(poller).dup(&reader).expect("a duplicate");
     let (here, there) = (register(poller, reader), register(&other, duplicate));

@@ -18,6 +18,10 @@ pub trait Host: System {
     /// for longer than any deadline is away.
     const EXACT_TIME: bool;
 
+    /// A system on the same kernel, for a second poller.
+    #[must_use]
+    fn beside(&self) -> Self;
+
     /// A regular file that is open for reading: it has no readiness. The poller never makes one,
     /// so the seam has no call for it.
     ///
@@ -30,6 +34,10 @@ pub trait Host: System {
 impl<E: Engine> Host for Model<E, SimKernel<E>> {
     const EXACT_TIME: bool = true;
 
+    fn beside(&self) -> Self {
+        Model::beside(self)
+    }
+
     fn regular_file(&self) -> io::Result<Fd<Self>> {
         self.kernel().regular_file()
     }
@@ -37,6 +45,10 @@ impl<E: Engine> Host for Model<E, SimKernel<E>> {
 
 impl Host for Os {
     const EXACT_TIME: bool = false;
+
+    fn beside(&self) -> Self {
+        *self
+    }
 
     fn regular_file(&self) -> io::Result<Descriptor> {
         this_program()
@@ -46,6 +58,10 @@ impl Host for Os {
 /// The real kernel, with an oracle that judges every step of the poller.
 impl<E: Engine> Host for Model<E, Epoll> {
     const EXACT_TIME: bool = false;
+
+    fn beside(&self) -> Self {
+        Model::beside(self)
+    }
 
     fn regular_file(&self) -> io::Result<Descriptor> {
         this_program()
