@@ -129,10 +129,10 @@ mod a_lost_wakeup {
         let threads = failure.story.threads();
         assert_eq!(threads, ["waiter: waits in park for an unpark", "setter: has ended"]);
         // It looked, the event was set, and then it went to sleep.
-        let place = |thread, operation, object: &str| {
+        let place = |thread: &str, operation: &str, object: &str| {
             let rows = failure.story.rows();
             let at = rows.iter().position(|row| {
-                (row.thread, row.operation, &*row.object) == (thread, operation, object)
+                (&*row.thread, &*row.operation, &*row.object) == (thread, operation, object)
             });
             at.unwrap_or_else(|| panic!("no {thread} {operation} {object}: {failure}"))
         };
