@@ -24,19 +24,22 @@ run() {
         test) cargo test --locked --workspace --all-features --no-fail-fast -- --skip every_scenario_on_ ;;
         verify) verify ;;
         # The fences: what no test on this machine and no other engine would miss.
-        fence-mutants) ci/mutants.sh fence ;;
+        fence-mutants) check mutants --keep-going fence ;;
         unique) ci/mutants.sh --unique ;;
         *) "ci/$1.sh" ;;
     esac
 }
 
-# `cargo verify run`, with the program that the check `test` has built: the same, and not built once more.
+# `cargo verify`, with the program that the check `test` has built: the same, and not built once more.
+check() {
+    cargo build --locked --quiet --workspace --all-features --bin netpoller-check || return
+    "${CARGO_TARGET_DIR:-target}/debug/netpoller-check" "$@"
+}
+
 # What it says is also left for those who read it by program: target/ci/verify.{json,xml,md}.
 verify() {
     mkdir -p target/ci
-    cargo build --locked --quiet --workspace --all-features --bin netpoller-check || return
-    "${CARGO_TARGET_DIR:-target}/debug/netpoller-check" \
-        run --json=target/ci/verify.json --junit target/ci/verify.xml --summary target/ci/verify.md
+    check run --json=target/ci/verify.json --junit target/ci/verify.xml --summary target/ci/verify.md
 }
 
 # Every script is in one of the lists and in the table of CONTRIBUTING.md.
