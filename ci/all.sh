@@ -13,14 +13,14 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 # Cheap ones first: who forgot to format learns it in the first second.
-quick="house fmt seam unsafe rules fences test features additive clippy doc outside verify fence-mutants syscalls"
+quick="house fmt seam unsafe rules fences test features additive clippy doc verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="mutants unique differential random-programs soak litmus deep story"
+deep="outside mutants unique differential random-programs soak litmus deep story"
 
 run() {
     case $1 in
         house) house ;;
-        # The suites of scenarios are left to `features` (an engine alone) and to `verify` (side by side).
+        # The suites of scenarios are left to `features` (on loom alone) and to `verify` (all, side by side).
         test) cargo test --locked --workspace --all-features --no-fail-fast -- --skip every_scenario_on_ ;;
         verify) verify ;;
         # The fences: what no test on this machine and no other engine would miss.
