@@ -46,6 +46,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How many scenarios to run at a time in one process.
+    fn jobs(self) -> usize {
+        match self {
+            // Each execution maps the stacks of its threads, and two threads of one process that map
+            // and unmap wait for each other longer than two runs in turn take.
+            #[cfg(feature = "loom")]
+            Kind::LoomSc | Kind::LoomWeak => 1,
+            _ => thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
     /// All that this build has, in the order of the table.
     pub const ALL: &[Kind] = &[
         Kind::Threads,
@@ -195,7 +206,7 @@ pub fn check_all(kind: Kind) {
     };
     // One scenario for each processor at a time: a run keeps to the thread that began it.
     let mut wrong: Vec<String> = thread::scope(|scope| {
-        let jobs = thread::available_parallelism().map_or(1, usize::from).min(scenarios.len());
+        let jobs = kind.jobs().min(scenarios.len());
         let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(check)).collect();
         jobs.into_iter().flat_map(|job| job.join().expect("a run reports its panics")).collect()
     });
