@@ -30,7 +30,7 @@ pub const ALL: &[Scenario] = &[
 scenario! {
     /// A reader parks while an edge arrives. Whatever the order, the reader ends with readiness.
     family: ParkUnpark;
-    rules: "NP-SLOT-3 NP-SLOT-5";
+    rules: "NP-SLOT-2 NP-SLOT-3 NP-SLOT-5";
     from: "the smallest lost wakeup there is";
     fn park_ready<E>() -> Plan {
         let bench = Bench::<E>::new();
