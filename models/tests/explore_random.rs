@@ -1,12 +1,13 @@
-//! Random small programs: the search that merges states and lets steps sleep must see what a plain
+//! Random small programs: the search that merges states and leaves steps out must see what a plain
 //! depth-first search over all schedules sees.
 //!
 //! Programs of two to four threads with words, locks (with and without a digest of what is in them),
-//! parking, choices, branches that depend on what was seen, and an oracle that remembers the order
-//! in which it was told things. Compared are the number of states, the behaviours, what the oracle
-//! remembered at the end, and whether there is a deadlock. The plain search is audited meanwhile: it
-//! keeps each state in full, and fails where a fingerprint does not stand for one state, or a state
-//! not for one future.
+//! parking, choices, branches that depend on what was seen, and oracles: one that remembers the order
+//! in which it was told things, and one that remembers which calls had begun when others ended. Compared
+//! are the behaviours, what the oracles remembered at the end, whether there is a deadlock, and, with the
+//! search that merges states and leaves nothing out, the number of states. The plain search is audited
+//! meanwhile: it keeps each state in full, and fails where a fingerprint does not stand for one state, or
+//! a state not for one future.
 //!
 //! An ordinary run compares the same 500 programs each time. `ci/random-programs.sh` compares 20,000,
 //! each time others, and prints the seed.
@@ -49,10 +50,10 @@ enum Step {
     Park,
     Unpark(usize),
     Choose(usize),
-    /// Tells the oracle a number, which looks then who has gone on since it announced that.
+    /// Tells the oracle a number.
     Tell(u64),
-    /// Announces the next operation to the oracle.
-    Announce,
+    /// A call about a part of what the other oracle looks at, with a load and these steps.
+    Call(u32, Vec<Step>),
     /// The steps, if what was seen last is odd.
     IfOdd(Vec<Step>),
     /// Waits until this thread sleeps.
@@ -125,10 +126,10 @@ fn some_step(g: &mut Gen, kind: Kind, depth: usize) -> Step {
             4..6 => Step::Park,
             _ => Step::AwaitSleep(below(g, 3)),
         },
-        Kind::Telling => match below(g, 7) {
-            0..2 => Step::Tell(below(g, 3) as u64),
-            2..4 => Step::Choose(2),
-            4..6 => Step::Announce,
+        Kind::Telling => match below(g, 8) {
+            0 => Step::Tell(below(g, 3) as u64),
+            1..3 => Step::Choose(2),
+            3..7 if depth < 2 => Step::Call(below(g, 2) as u32, few(g, kind, depth + 1)),
             _ if depth < 2 => Step::IfOdd(few(g, kind, depth)),
             _ => Step::Tell(1),
         },
@@ -170,8 +171,32 @@ struct Shared {
     locks: Vec<Lock>,
     parkers: Vec<OnceLock<Parker>>,
     told: Mutex<Vec<u64>>,
-    /// By thread: how many operations it had performed when it announced the next one.
-    announced: Mutex<Vec<Option<u64>>>,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// A call, as an oracle knows it.
+struct Call {
+    /// Its thread, and how many calls that had made before.
+    name: (usize, usize),
+    part: u32,
+    /// How many operations its thread had performed when it was announced.
+    announced: Option<u64>,
+    /// The calls about the same part that had begun when this one ended.
+    begun: Option<BTreeSet<(usize, usize)>>,
+}
+
+impl Call {
+    fn has_begun(&self) -> bool {
+        self.begun.is_some() || Explore::performed(self.name.0 + 1) > self.announced
+    }
+
+    /// Condensed, for an oracle that has no use for the order in which calls end.
+    fn condensed(&self) -> u64 {
+        let number = |name: &(usize, usize)| (name.0 * 8 + name.1) as u64;
+        let of = u64::from(self.part) << 8 | number(&self.name);
+        let mix = |all: u64, one: u64| (all ^ one).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.begun.iter().flatten().fold(of + 1, |all, name| mix(all, number(name)))
+    }
 }
 
 impl Shared {
@@ -182,7 +207,7 @@ impl Shared {
             locks: vec![Lock::new(0, |there| Some(*there)), Lock::new(0, |_| None)],
             parkers: (0..threads).map(|_| OnceLock::new()).collect(),
             told: Mutex::default(),
-            announced: Mutex::new(vec![None; threads]),
+            calls: Mutex::default(),
         }
     }
 
@@ -216,7 +241,12 @@ impl Shared {
                 }
                 Step::Choose(ways) => *seen = Explore::choose(*ways) as u64,
                 Step::Tell(value) => self.tell(me as u64 * 16 + value),
-                Step::Announce => self.announced()[me] = Explore::performed(me + 1),
+                Step::Call(part, steps) => {
+                    let name = self.call(me, *part);
+                    *seen = self.words[0].load(SeqCst);
+                    self.run(me, steps, seen);
+                    self.end(name);
+                }
                 Step::IfOdd(inside) => {
                     if *seen % 2 == 1 {
                         self.run(me, inside, seen);
@@ -236,30 +266,51 @@ impl Shared {
         for step in steps {
             match step {
                 Step::Locked(other, ..) | Step::Look(other) if *other == lock => {}
-                Step::Locked(..) | Step::IfOdd(_) => {}
+                Step::Locked(..) | Step::IfOdd(_) | Step::Call(..) => {}
                 step => self.run(me, core::slice::from_ref(step), seen),
             }
         }
     }
 
-    fn announced(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
-        self.announced.lock().expect("nobody panics with it")
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().expect("nobody panics with it")
+    }
+
+    /// The next operation of this thread begins a call.
+    fn call(&self, me: usize, part: u32) -> (usize, usize) {
+        let mut calls = self.calls();
+        let name = (me, calls.iter().filter(|call| call.name.0 == me).count());
+        let announced = Explore::announced("calls", part);
+        calls.push(Call { name, part, announced, begun: None });
+        name
+    }
+
+    fn end(&self, name: (usize, usize)) {
+        let mut calls = self.calls();
+        let place = calls.iter().position(|call| call.name == name).expect("it was announced");
+        let part = calls[place].part;
+        let begun = calls.iter().filter(|call| call.part == part && call.has_begun());
+        let begun = begun.map(|call| call.name).collect();
+        calls[place].begun = Some(begun);
+        let ended = calls.iter().filter(|call| call.part == part && call.begun.is_some());
+        let digest = ended.map(Call::condensed).fold(0, u64::wrapping_add);
+        Explore::ended("calls", part, digest);
     }
 
     fn tell(&self, what: u64) {
         let mut told = self.told.lock().expect("nobody panics with it");
-        let gone_on = |(thread, mark): (usize, &Option<u64>)| {
-            mark.is_some() && Explore::performed(thread + 1) > *mark
-        };
-        let gone_on = self
-            .announced()
-            .iter()
-            .enumerate()
-            .map(gone_on)
-            .fold(1, |all, one| all * 2 + u64::from(one));
-        told.push(gone_on * 1_000 + what);
+        told.push(what);
         let digest = told.iter().fold(7, |digest: u64, one| digest.wrapping_mul(1_000_003) ^ one);
         Explore::absorb("told", digest);
+    }
+
+    /// What the oracles remember.
+    fn remembered(&self) -> Vec<u64> {
+        let mut all = self.told.lock().expect("nobody panics with it").clone();
+        let mut calls: Vec<_> = self.calls().iter().map(Call::condensed).collect();
+        calls.sort_unstable();
+        all.append(&mut calls);
+        all
     }
 }
 
@@ -282,8 +333,7 @@ fn explore(program: &Program, search: Search) -> (Outcome, BTreeSet<Vec<u64>>) {
         }
         let ends = Arc::clone(&ends);
         plan.finally(move || {
-            let told = shared.told.lock().expect("nobody panics with it").clone();
-            ends.lock().expect("nobody panics with it").insert(told);
+            ends.lock().expect("nobody panics with it").insert(shared.remembered());
         })
     };
     let limits = Limits { search, executions: Some(SCHEDULES), ..Limits::default() };
@@ -298,7 +348,7 @@ static DEADLOCKED: AtomicUsize = AtomicUsize::new(0);
 /// What the oracles judge is the same for a whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn both_searches_see_the_same(program: Program) -> bool {
+fn all_searches_see_the_same(program: Program) -> bool {
     let Some(deadlocks) = compare(&program) else { return true };
     COMPARED.fetch_add(1, Ordering::Relaxed);
     DEADLOCKED.fetch_add(usize::from(deadlocks), Ordering::Relaxed);
@@ -313,47 +363,55 @@ fn both_searches_see_the_same(program: Program) -> bool {
 fn compare(program: &Program) -> Option<bool> {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     oracle::only(None);
-    let (mut plain, mut told) = explore(program, Search::Schedules);
-    let (mut merged, mut told_merged) = explore(program, Search::States);
-    let deadlock = |outcome: &Outcome| match &outcome.failure {
+    let searches = [Search::Schedules, Search::AllStates, Search::States];
+    let mut all = searches.map(|search| explore(program, search));
+    let deadlock = |(outcome, _): &(Outcome, _)| match &outcome.failure {
         Some(failure) => {
             assert_eq!(failure.kind, FailureKind::Deadlock, "{failure}");
             true
         }
         None => false,
     };
-    let finished = matches!(plain.completeness, Completeness::Exhaustive(_));
-    if !finished && plain.failure.is_none() {
+    let finished = |(outcome, _): &(Outcome, _)| {
+        matches!(outcome.completeness, Completeness::Exhaustive(_)) || outcome.failure.is_some()
+    };
+    if !finished(&all[0]) {
         return None; // how many were compared is asserted
     }
-    let deadlocks = deadlock(&plain);
-    assert_eq!(deadlock(&merged), deadlocks, "a deadlock was lost or made up");
+    let deadlocks = deadlock(&all[0]);
+    for found in &all {
+        assert_eq!(deadlock(found), deadlocks, "a deadlock was lost or made up");
+    }
     if deadlocks {
         // A run ends with the first deadlock, unless nobody asks for it.
         oracle::except(Which::Deadlock);
-        (plain, told) = explore(program, Search::Schedules);
-        (merged, told_merged) = explore(program, Search::States);
-        if matches!(plain.completeness, Completeness::Bounded(_)) && plain.failure.is_none() {
+        all = searches.map(|search| explore(program, search));
+        if !finished(&all[0]) {
             return None;
         }
     }
-    plain.assert_exhaustive();
-    merged.assert_exhaustive();
-    assert_eq!(plain.states, merged.states, "states were lost or made up");
-    assert_eq!(plain.behaviours, merged.behaviours, "a behaviour was lost or made up");
-    assert_eq!(told, told_merged, "an order that the oracle was told in was lost");
-    assert!(merged.executions <= plain.executions, "the reduction made the search longer");
+    let [(plain, told), (whole, told_whole), (reduced, told_reduced)] = all;
+    for outcome in [&plain, &whole, &reduced] {
+        outcome.assert_exhaustive();
+        assert_eq!(plain.behaviours, outcome.behaviours, "a behaviour was lost or made up");
+    }
+    assert_eq!(plain.states, whole.states, "states were lost or made up");
+    assert_eq!(told, told_whole, "something that the oracles could remember was lost");
+    assert_eq!(told, told_reduced, "something that the oracles could remember was left out");
+    assert!(reduced.states <= whole.states, "leaving steps out led to more states");
+    // The first execution is made twice.
+    assert!(whole.executions <= plain.executions + 1, "merging states made the search longer");
     Some(deadlocks)
 }
 
 #[test]
-fn random_programs_behave_the_same_in_both_searches() {
+fn random_programs_behave_the_same_in_all_searches() {
     let programs = std::env::var("NETPOLLER_RANDOM_PROGRAMS");
     let programs = programs.map_or(PROGRAMS, |number| number.parse().expect("a number"));
     let seed = std::env::var("NETPOLLER_RANDOM_SEED");
     let seed = seed.map_or(SEED, |number| number.parse().expect("a number"));
     println!("NETPOLLER_RANDOM_SEED={seed}");
-    let property = both_searches_see_the_same as fn(Program) -> bool;
+    let property = all_searches_see_the_same as fn(Program) -> bool;
     QuickCheck::new()
         .rng(Gen::from_size_and_seed(100, seed))
         .tests(programs)
@@ -368,8 +426,8 @@ fn random_programs_behave_the_same_in_both_searches() {
 
 /// Programs on which a search with a mistake in it went wrong that few random ones show.
 #[test]
-fn programs_on_which_a_search_went_wrong_behave_the_same_in_both() {
-    use Step::{Announce, Choose, IfOdd, Load, Look, Or, Park, Store, Swap, Tell, Unpark};
+fn programs_on_which_a_search_went_wrong_behave_the_same_in_all() {
+    use Step::{Call, Choose, IfOdd, Load, Or, Park, Store, Swap, Tell, Unpark};
     let programs = [
         // The token is there at the end if the parker parked in between.
         vec![
@@ -384,8 +442,14 @@ fn programs_on_which_a_search_went_wrong_behave_the_same_in_both() {
             vec![Load(1), Park],
             vec![Load(0)],
         ],
-        // The oracle looks whether a step was made that it was told of.
-        vec![vec![Load(0), Tell(0), Look(0)], vec![Load(0), Announce, Store(1, 1)], vec![Load(0)]],
+        // The second park ends only if the first one came between the unparks.
+        vec![vec![Load(0), Unpark(1), Unpark(1)], vec![Load(0), Park, Park]],
+        // The oracle looks whether a call has begun that was announced.
+        vec![
+            vec![Load(0), Call(0, vec![])],
+            vec![Load(0), Call(0, vec![Store(1, 1)])],
+            vec![Load(0)],
+        ],
         // A step that tells the oracle something only the second way.
         vec![vec![Load(0), Choose(2), IfOdd(vec![Tell(1)]), Load(0)], vec![Load(1), Tell(2)]],
         vec![

@@ -112,17 +112,31 @@ pub trait Engine: Primitives + Clone {
 
     /// State outside of the seam that decides whether an execution passes, such as that of an
     /// oracle: `digest` condenses what is in it now, `key` tells one such state from another. An
-    /// engine that recognises states takes it into account.
+    /// engine that recognises states takes it into account, and goes through all orders in which
+    /// steps call this with the same key.
+    ///
+    /// If an oracle only asks which calls had ended before others began, [`announced`](Self::announced)
+    /// and [`ended`](Self::ended) say so, and far fewer orders have to be gone through.
     fn absorb(_key: &'static str, _digest: u64) {}
 
-    /// How many operations the thread at this place of the plan has performed; `None` on engines
-    /// that cannot tell. By that an observer learns whether a thread that said it was about to do
-    /// something has been picked since: a function of what the thread has observed, so a state that
-    /// is recognised need not hold it once more.
+    /// The calling thread begins a call with its next operation, about this part of what the oracle
+    /// with this key looks at. Returns what [`performed`](Self::performed) says of it now.
     ///
-    /// Of another thread it may be asked only whether it has performed more than when it asked itself:
-    /// an engine that lets steps sleep takes the first operation after that for a change of what the
-    /// observer knows.
+    /// What an oracle remembers of a part may depend on which calls about it had begun when one of them
+    /// ended; neither on the order in which they began nor on that in which they ended.
+    #[must_use]
+    fn announced(_key: &'static str, _part: u32) -> Option<u64> {
+        None
+    }
+
+    /// The calling thread ends a call about this part. `digest` condenses what the oracle remembers
+    /// of the part now.
+    fn ended(_key: &'static str, _part: u32, _digest: u64) {}
+
+    /// How many operations the thread at this place of the plan has performed; `None` on engines
+    /// that cannot tell. By that an observer learns whether a thread that has announced a call has
+    /// begun it ([`announced`](Self::announced)): a function of what the thread has observed, so a
+    /// state that is recognised need not hold it once more. Nothing else may be concluded from it.
     #[must_use]
     fn performed(_thread: usize) -> Option<u64> {
         None

@@ -66,8 +66,12 @@ pub enum Sampling {
 /// How explore goes through the schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// Every edge between states once: a state that two schedules lead to is explored once.
+    /// A state that two schedules lead to is explored once, and of the steps that commute one order is
+    /// enough.
     States,
+    /// Every state, in every order of steps that leads to it: each edge between states once. For comparing
+    /// the states.
+    AllStates,
     /// Every schedule, depth first. For comparing the behaviours.
     Schedules,
 }

@@ -65,7 +65,7 @@ struct State {
     /// Who holds it, and what is in it.
     locks: BTreeMap<Object, (Option<usize>, Content)>,
     tokens: BTreeSet<usize>,
-    oracles: BTreeMap<&'static str, u64>,
+    oracles: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Audit {
         }
     }
 
-    pub(super) fn oracle(&mut self, key: &'static str, digest: u64) {
+    pub(super) fn oracle(&mut self, key: u64, digest: u64) {
         self.now.oracles.insert(key, digest);
     }
 

@@ -1,34 +1,27 @@
 //! What is known of the space: which decisions were open where, and what came of them.
 //!
-//! A node is a state with more than one way on; an edge is a decision, and leads to the next such
-//! state or to the end. No state can come again within an execution, for the history of the thread
-//! that takes a step grows with it: so the graph has no cycles. An execution is a walk: at every node
-//! it takes an edge that is open, or else one that leads towards a node with an open edge. A walk
-//! that gets into a node below which all is known learns nothing more; the space is exhausted when the
-//! first node is like that. Compared with a depth first search that stops at every state seen before,
-//! a walk goes on through known states and takes many new edges, so far fewer executions are needed.
+//! A node is a state, or a choice within a step; an edge is a decision, and leads to the next node or
+//! to the end. No state can come again within an execution, for the history of the thread that takes a
+//! step grows with it: so the graph has no cycles. An execution is a walk: at every node it takes an edge
+//! that is open, or else one that leads towards a node with an open edge. A walk that gets into a node
+//! below which all is known learns nothing more; the space is exhausted when the first node is like that.
+//! Compared with a depth first search that stops at every state seen before, a walk goes on through known
+//! states and takes many new edges, so far fewer executions are needed.
+//!
+//! The first walk is made twice: a program that does not do the same in the same state is found out by
+//! that if it was lucky enough not to come to any state on two ways.
 //!
 //! # Edges that are never taken
 //!
-//! Two steps that commute lead to the same state in either order, and it is enough to get there
-//! once. Each node has a set of edges that are *asleep*: what follows them is seen elsewhere. Of two
-//! edges of a node, the one that comes later in the node's order carries the earlier one along as
-//! asleep, for as long as the steps made commute with it ([`sleep`](super::sleep)). So every state is
-//! still reached; what is saved are edges, most of them. The order of a node is: what was asleep when
-//! the walk got there for the first time; then the others, as they are numbered.
-//!
-//! A node that is reached on another way may be reached with less asleep. What is no longer asleep is
-//! open then, and the node is not settled any more. (Nor is anything on the way by which the walk has
-//! come; what else is above may be, for the search gets there by this way.) An edge that is opened like
-//! that carries along what is still asleep and nothing else: the other edges of the node were taken with
-//! it asleep, so it comes before them. (To remember the states and to forget what was asleep in them is
-//! the well-known mistake: it can lose states.)
-//!
-//! A choice is a decision within a step, by the thread that makes the step: nothing commutes with it, and
-//! it is taken whichever thread is asleep. When such a node is reached with less asleep all its edges
-//! are taken again, to hand the news on.
+//! Of the threads that can go on in a state it is enough to follow some, if no step that the others can
+//! take before one of these moves meets with the steps of these: a *persistent set*. Everybody else can
+//! as well come later. A node begins with one edge. When all below it is known it is known, too, what the
+//! others would do, for they do it there; if that meets with the step that was taken, another edge is
+//! opened. `persistent.rs` says how that is found, and why it is sound.
 
-use super::sleep::{Move, Sleep};
+use super::footprint::{Footprint, Move, Told, Touch, Touches};
+use super::forecast::Forecast;
+use super::persistent::{Here, Seen, Stand, Taken, Waits};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -37,7 +30,7 @@ const UNKNOWN: u32 = u32::MAX;
 /// This edge leads to the end of the execution.
 const END: u32 = u32::MAX - 1;
 
-/// Edges of a node, or threads: as many as there are bits.
+/// Edges of a node: as many as there are bits.
 type Set = u32;
 
 #[derive(Debug)]
@@ -48,10 +41,12 @@ struct Node {
     walk: u32,
     /// Edges that were taken.
     taken: Set,
-    /// Edges that need not be taken; of a choice: threads that are asleep.
-    asleep: Set,
-    /// What was asleep when it was reached first.
-    asleep_first: Set,
+    /// Edges that have to be.
+    chosen: Set,
+    /// Where the threads are: a number of [`Seen`].
+    stands: u32,
+    /// What may be touched from here on: another number, once it is settled.
+    touched: u32,
     edges: u8,
     /// A choice of a thread, as opposed to one among threads.
     choice: bool,
@@ -60,61 +55,90 @@ struct Node {
 }
 
 impl Node {
-    fn open(&self) -> Set {
-        let all = Set::MAX >> (Set::BITS - u32::from(self.edges));
-        let asleep = if self.choice { 0 } else { self.asleep };
-        all & !self.taken & !asleep
+    fn all(&self) -> Set {
+        Set::MAX >> (Set::BITS - u32::from(self.edges))
     }
 
-    /// Which edges come before this one.
-    fn before(&self, edge: u32) -> Set {
-        let bit = 1 << edge;
-        if self.asleep_first & bit != 0 { self.asleep } else { self.asleep_first | (bit - 1) }
+    fn open(&self) -> Set {
+        self.chosen & !self.taken
     }
 }
 
 /// States and the decisions between them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Graph {
+    /// Whether edges may be left out.
+    reduces: bool,
     nodes: Vec<Node>,
     edges: Vec<u32>,
     names: HashMap<u128, u32, BuildHasherDefault<AsIs>>,
-    /// The edge by which the walk left the last node, and that node.
-    last: Option<(u32, u32)>,
-    /// What is asleep where the walk is.
-    sleep: Sleep,
+    touches: Touches,
+    seen: Seen,
+    /// The terms of moves that tell an oracle something by being made.
+    watched: HashMap<u128, Told>,
+    /// What the steps of edges tell oracles.
+    told: HashMap<u32, Vec<Touch>>,
+    /// The edge by which the walk left the last node.
+    last: Option<u32>,
+    /// The node and the edge of the step that is being made.
+    made: Option<(u32, u32, Move)>,
+    forecast: Forecast,
     /// The way to an open edge: nodes and the edges to take there, last first.
     way: Vec<(u32, u32)>,
     /// The walk is in a part where everything is known.
     idle: bool,
     /// How many walks there were before this one.
     walks: u32,
-    /// How many of the nodes are choices.
-    choices: usize,
+    /// The edges of the first walk, which the second one takes again; the next one is last.
+    first: Vec<u32>,
+    /// How many of the nodes are states with a decision among threads.
+    states: usize,
 }
 
 impl Graph {
-    /// The walk is at a state with this fingerprint, where one of these moves is next. Which one;
-    /// `None` if everything below is known.
-    pub(super) fn decide(&mut self, fingerprint: u128, offers: &[Move]) -> Option<usize> {
+    /// `reduces`: whether edges may be left out. If not, every state is come to.
+    pub(super) fn new(reduces: bool) -> Graph {
+        Graph {
+            reduces,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            names: HashMap::default(),
+            touches: Touches::default(),
+            seen: Seen::default(),
+            watched: HashMap::new(),
+            told: HashMap::new(),
+            last: None,
+            made: None,
+            forecast: Forecast::default(),
+            way: Vec::new(),
+            idle: false,
+            walks: 0,
+            first: Vec::new(),
+            states: 0,
+        }
+    }
+
+    /// The walk is at a state with this fingerprint, where each thread is about to do this, or waits,
+    /// or has ended. Who goes on: the place among those that can; `None` if everything below is known.
+    pub(super) fn decide(&mut self, fingerprint: u128, threads: &[(Move, Waits)]) -> Option<usize> {
         if self.idle {
             return None;
         }
-        let asleep = self.sleep.among(offers);
-        if let [only] = offers {
-            if asleep != 0 {
-                // What follows is seen elsewhere. Nobody needs to know where this edge leads.
-                (self.idle, self.last) = (true, None);
-                return None;
+        let ways = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing).count();
+        let node = match self.arrive(fingerprint, ways) {
+            Arrived::Known(node) => node,
+            Arrived::New(node) => {
+                self.begin(node, threads);
+                node
             }
-            self.sleep.makes(*only);
-            return Some(0);
-        }
-        let node = self.arrive(fingerprint, offers.len(), asleep, false);
+        };
         let edge = self.take(node)?;
-        let before = self.nodes[node as usize].before(edge);
-        self.sleep.carry(offers, before & !(1 << edge));
-        self.sleep.makes(offers[edge as usize]);
+        let mut able = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing);
+        let (made, _) = able.nth(edge as usize).expect("an edge for each thread that can go on");
+        self.made = Some((node, edge, *made));
+        if let Some(told) = self.watched.get(&made.term) {
+            self.tells(*told);
+        }
         Some(edge as usize)
     }
 
@@ -124,52 +148,81 @@ impl Graph {
         if self.idle {
             return None;
         }
-        self.sleep.chooses();
-        let node = self.arrive(fingerprint, ways, self.sleep.threads(), true);
+        let node = match self.arrive(fingerprint, ways) {
+            Arrived::Known(node) => node,
+            Arrived::New(node) => {
+                let node_here = &mut self.nodes[node as usize];
+                (node_here.choice, node_here.chosen) = (true, node_here.all());
+                node
+            }
+        };
         self.take(node).map(|edge| edge as usize)
     }
 
-    /// The step with this term will change what an oracle can know.
-    pub(super) fn will_tell(&mut self, term: u128) {
-        self.sleep.will_tell(term);
+    /// The step with this term will tell an oracle this by being made.
+    pub(super) fn will_tell(&mut self, term: u128, told: Told) {
+        self.watched.insert(term, told);
     }
 
-    /// The step that is being made changes what an oracle remembers.
-    pub(super) fn tells(&mut self) {
-        self.sleep.tells();
+    /// The step that is being made tells an oracle this.
+    pub(super) fn tells(&mut self, told: Told) {
+        if let Some((node, edge, made)) = self.made {
+            let touch = self.touches.telling(told, made.holds);
+            let known = self.told.entry(self.nodes[node as usize].first + edge).or_default();
+            if !known.contains(&touch) {
+                known.push(touch);
+                self.forecast.learn(made.thread, made.after, touch);
+            }
+        }
+    }
+
+    /// All threads have ended: what is done from here on is no step of anybody's.
+    pub(super) fn ends(&mut self) {
+        self.made = None;
     }
 
     fn take(&mut self, node: u32) -> Option<u32> {
-        let edge = self.pick(node);
+        let edge = match self.walks {
+            1 if !self.first.is_empty() => self.first.pop(),
+            _ => self.pick(node),
+        };
+        if self.walks == 0 {
+            self.first.extend(edge);
+        }
         self.idle = edge.is_none();
-        self.last = edge.map(|edge| (self.nodes[node as usize].first + edge, node));
+        self.last = edge.map(|edge| self.nodes[node as usize].first + edge);
+        self.made = self.made.filter(|_| !self.idle);
         edge
     }
 
     /// The walk has come to an end. Whether it spent its end where everything was known.
     pub(super) fn end(&mut self) -> bool {
-        if let Some((edge, _)) = self.last.take() {
+        if let Some(edge) = self.last.take() {
             self.lead(edge, END);
         }
         self.way.clear();
-        self.sleep.clear();
+        self.made = None;
         self.walks += 1;
+        match self.walks {
+            1 => self.first.reverse(),
+            _ => self.first.clear(),
+        }
         core::mem::take(&mut self.idle)
     }
 
-    /// Whether everything is known.
+    /// Whether everything is known, and the first walk was made again.
     pub(super) fn exhausted(&mut self) -> bool {
-        let exhausted = self.nodes.is_empty() || self.settle(0);
+        let exhausted = self.walks > 1 && (self.nodes.is_empty() || self.settle(0));
         self.way.clear();
         exhausted
     }
 
     /// How many states with a decision among threads are known.
     pub(super) fn states(&self) -> usize {
-        self.nodes.len() - self.choices
+        self.states
     }
 
-    fn arrive(&mut self, fingerprint: u128, ways: usize, asleep: Set, choice: bool) -> u32 {
+    fn arrive(&mut self, fingerprint: u128, ways: usize) -> Arrived {
         assert!(ways <= Set::BITS as usize, "{ways} ways on from one state are too many");
         let last = self.last.take();
         let next = self.nodes.len() as u32;
@@ -179,16 +232,14 @@ impl Graph {
                 first: self.edges.len() as u32,
                 walk: u32::MAX,
                 taken: 0,
-                asleep,
-                asleep_first: asleep,
+                chosen: 0,
+                stands: 0,
+                touched: 0,
                 edges: ways as u8,
-                choice,
+                choice: false,
                 settled: false,
             });
             self.edges.resize(self.edges.len() + ways, UNKNOWN);
-            self.choices += usize::from(choice);
-        } else {
-            self.awake(node, asleep);
         }
         // Not a failure of the program under test: the fingerprint left something out, or the
         // program depends on something that is not its state.
@@ -204,23 +255,48 @@ impl Graph {
             "a state came again within one execution, although histories only grow: the \
              fingerprint leaves something out"
         );
-        if let Some((edge, _)) = last {
+        if let Some(edge) = last {
             self.lead(edge, node);
         }
-        node
+        if node == next { Arrived::New(node) } else { Arrived::Known(node) }
     }
 
-    /// A known node was reached with no more than this asleep.
-    fn awake(&mut self, node: u32, asleep: Set) {
-        let known = &mut self.nodes[node as usize];
-        if known.asleep & !asleep == 0 {
-            return;
-        }
-        known.asleep &= asleep;
-        known.settled = false;
-        if known.choice {
-            known.taken = 0;
-        }
+    /// A state that was not known: where its threads are, and with which edge to begin.
+    fn begin(&mut self, node: u32, threads: &[(Move, Waits)]) {
+        let stand = |(at, waits): &(Move, Waits)| {
+            let touch = self.touches.number(at);
+            if *waits != Waits::Over {
+                self.forecast.learn(at.thread, at.after, touch);
+            }
+            Stand { touch, waits: *waits, holds: at.holds }
+        };
+        let stands: Vec<_> = threads.iter().map(stand).collect();
+        let here = &self.nodes[node as usize];
+        let first = match here.edges {
+            2.. if self.reduces => 1 << self.guess(threads, &stands),
+            _ => here.all(),
+        };
+        let here = &mut self.nodes[node as usize];
+        self.states += usize::from(here.edges > 1);
+        (here.stands, here.chosen) = (self.seen.stands(stands), first);
+    }
+
+    /// The edge of a thread whose next step is likely to meet with the fewest others.
+    fn guess(&self, threads: &[(Move, Waits)], stands: &[Stand]) -> usize {
+        let able = threads.iter().zip(stands).filter(|((_, waits), _)| *waits == Waits::Nothing);
+        let met = |((mover, _), stand): &(&(Move, Waits), &Stand)| {
+            let kept = self.touches.kept_by(&mover.holds);
+            let meets = |(other, waits): &&(Move, Waits)| {
+                let mut later = self.forecast.of(other.thread, other.after);
+                later.leave_out(&kept);
+                *waits != Waits::Over
+                    && other.thread != mover.thread
+                    && self.touches.against(stand.touch).meets(&later)
+            };
+            threads.iter().filter(meets).count()
+        };
+        let met = able.map(|able| met(&able)).enumerate();
+        met.min_by_key(|(_, met)| *met).map_or(0, |(edge, _)| edge)
     }
 
     fn lead(&mut self, edge: u32, to: u32) {
@@ -251,6 +327,9 @@ impl Graph {
         if self.settle(node) {
             return None;
         }
+        if self.way.is_empty() {
+            return self.pick(node); // an edge of its own was opened
+        }
         self.way.reverse();
         self.way.pop().map(|(_, edge)| edge)
     }
@@ -270,16 +349,18 @@ impl Graph {
                 return false;
             }
             if *edge == u32::from(here.edges) {
-                self.nodes[*node as usize].settled = true;
+                let node = *node;
                 self.way.pop();
+                if !self.conclude(node) {
+                    return false;
+                }
                 if let Some((_, edge)) = self.way.last_mut() {
                     *edge += 1;
                 }
                 continue;
             }
             let to = self.edges[(here.first + *edge) as usize];
-            // Of an edge that is asleep, and of one that leads to where all threads are, the end is not
-            // known and of no interest.
+            // The end of an edge that need not be taken is not known, and of no interest.
             if to == END || to == UNKNOWN || self.nodes[to as usize].settled {
                 *edge += 1;
             } else {
@@ -292,6 +373,62 @@ impl Graph {
         }
         true
     }
+
+    /// All edges that were to be taken lead to where everything is known. Whether that is enough; if
+    /// it is not, others are open now.
+    fn conclude(&mut self, node: u32) -> bool {
+        if !self.reduces {
+            self.nodes[node as usize].settled = true;
+            return true;
+        }
+        let here = self.here(node);
+        if here.choice {
+            let touched = self.seen.of_a_choice(&here);
+            let known = &mut self.nodes[node as usize];
+            (known.settled, known.touched) = (true, touched);
+            return true;
+        }
+        let more = self.seen.missing(&here, &self.touches);
+        let known = &mut self.nodes[node as usize];
+        known.chosen |= more;
+        if more != 0 {
+            return false;
+        }
+        let touched = self.seen.of_a_state(&here, &self.touches);
+        let known = &mut self.nodes[node as usize];
+        (known.settled, known.touched) = (true, touched);
+        true
+    }
+}
+
+impl Graph {
+    /// What is known of a node, put together.
+    fn here(&self, node: u32) -> Here {
+        let known = &self.nodes[node as usize];
+        let edges = (0..u32::from(known.edges)).filter(|edge| known.chosen & 1 << edge != 0);
+        let ways = edges.map(|edge| {
+            let to = self.edges[(known.first + edge) as usize];
+            let after = if to == END { Seen::NOTHING } else { self.nodes[to as usize].touched };
+            let (mut tells, mut against) = (Footprint::default(), Footprint::default());
+            for touch in self.told.get(&(known.first + edge)).into_iter().flatten() {
+                tells.add(*touch);
+                against.join(&self.touches.against(*touch));
+            }
+            Taken { edge, tells, against, after }
+        });
+        Here {
+            stands: known.stands,
+            choice: known.choice,
+            all: known.chosen == known.all(),
+            taken: ways.collect(),
+        }
+    }
+}
+
+/// Where a walk has come to.
+enum Arrived {
+    Known(u32),
+    New(u32),
 }
 
 /// A hasher for fingerprints, which are hashes already.
@@ -316,77 +453,146 @@ impl Hasher for AsIs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::footprint::Holds;
     use super::*;
     use crate::engine::record::{Object, Op};
 
-    /// Threads and the objects that they are about to write to.
-    fn moves(of: &[(usize, usize)]) -> Vec<Move> {
-        let one = |&(thread, object): &(usize, usize)| Move {
-            thread,
-            op: Op::Store,
-            object: Object::thread(object),
-            term: thread as u128,
+    /// Threads, and the object that each is about to write to, or what it waits for.
+    type At = (usize, Waits);
+    const OVER: At = (99, Waits::Over);
+
+    fn at(object: usize) -> At {
+        (object, Waits::Nothing)
+    }
+
+    fn moves(of: &[At]) -> Vec<(Move, Waits)> {
+        let one = |(place, &(object, waits)): (usize, &At)| {
+            let (op, object, holds) = (Op::Store, Object::thread(object), Holds::default());
+            (Move { thread: place + 1, op, object, term: 0, holds, after: 0 }, waits)
         };
-        of.iter().map(one).collect()
+        of.iter().enumerate().map(one).collect()
     }
 
-    /// What a walk comes to.
-    enum Stop<'a> {
-        /// A state, and the moves there.
-        State(u128, &'a [(usize, usize)]),
-        /// A choice, and how many ways there are.
-        Choice(u128, usize),
-    }
-    use Stop::{Choice, State};
-
-    /// Which ways the walk takes.
-    fn walk(graph: &mut Graph, stops: &[Stop<'_>]) -> Vec<Option<usize>> {
-        let took = stops.iter().map(|stop| match stop {
-            State(name, of) => graph.decide(*name, &moves(of)),
-            Choice(name, ways) => graph.choose(*name, *ways),
-        });
-        let took = took.collect();
-        graph.end();
+    /// Which ways a walk takes through these states. The first one is made twice.
+    fn walk(graph: &mut Graph, stops: &[(u128, &[At])]) -> Vec<Option<usize>> {
+        let once = |graph: &mut Graph| {
+            let took: Vec<_> =
+                stops.iter().map(|(name, of)| graph.decide(*name, &moves(of))).collect();
+            graph.end();
+            took
+        };
+        let took = once(graph);
+        if graph.walks == 1 {
+            assert!(!graph.exhausted(), "not before it was made twice");
+            assert_eq!(once(graph), took, "the second walk is the first one again");
+        }
         took
     }
 
-    /// Two ways lead to C: one with thread 2 asleep, and then one without.
+    /// Two threads with a step each; whether a second order is needed.
+    fn two(first: usize, second: usize) -> bool {
+        let mut graph = Graph::new(true);
+        let took = walk(&mut graph, &[(1, &[at(first), at(second)]), (2, &[OVER, at(second)])]);
+        assert_eq!(took, [Some(0), Some(0)]);
+        let more = !graph.exhausted();
+        if more {
+            let took = walk(&mut graph, &[(1, &[at(first), at(second)]), (3, &[at(first), OVER])]);
+            assert_eq!(took, [Some(1), Some(0)], "the other order is open");
+            assert!(graph.exhausted());
+        }
+        more
+    }
+
     #[test]
-    fn what_is_not_asleep_any_more_is_opened_and_comes_before_the_others() {
-        let start = || State(1, &[(4, 4), (5, 5)]);
-        let a = || State(2, &[(2, 2), (3, 3)]);
-        let c = || State(3, &[(1, 1), (2, 2)]);
-        let d = || State(4, &[(7, 7), (8, 7)]);
-        let e = || State(5, &[(1, 1), (6, 6)]);
-        let mut graph = Graph::default();
-        assert_eq!(walk(&mut graph, &[start(), a()]), [Some(0), Some(0)]);
-        assert_eq!(walk(&mut graph, &[start(), d()]), [Some(1), Some(0)]);
-        let to_c = walk(&mut graph, &[start(), a(), c()]);
-        assert_eq!(to_c, [Some(0), Some(1), Some(0)], "thread 2 is asleep in C");
-        let to_e = walk(&mut graph, &[start(), d(), c(), e()]);
-        let opened = [Some(1), Some(1), Some(1), Some(0)];
-        assert_eq!(to_e, opened, "thread 2 is not asleep in C any more, nor thread 1 in E");
-        assert!(!graph.exhausted(), "there is more below C than before");
-        let more = walk(&mut graph, &[start(), d(), c(), e()]);
-        assert_eq!(more, [Some(1), Some(1), Some(1), Some(1)], "C was left below as it was");
+    fn steps_that_commute_are_taken_in_one_order_and_others_in_both() {
+        assert!(!two(5, 6), "two objects");
+        assert!(two(5, 5), "one object");
+    }
+
+    /// What the other thread is about to do is harmless; what it does after that is not.
+    #[test]
+    fn what_comes_later_opens_an_edge_above() {
+        let start: &[At] = &[at(5), at(6)];
+        let mut graph = Graph::new(true);
+        let states: &[(u128, &[At])] = &[(1, start), (2, &[OVER, at(6)]), (3, &[OVER, at(5)])];
+        assert_eq!(walk(&mut graph, states), [Some(0); 3]);
+        assert!(!graph.exhausted(), "the second thread could have been at 5 before the first");
+        let states: &[(u128, &[At])] = &[(1, start), (4, &[at(5), at(5)]), (3, &[OVER, at(5)])];
+        assert_eq!(walk(&mut graph, states), [Some(1), Some(0), None], "the last one is known");
+        let states: &[(u128, &[At])] = &[(1, start), (4, &[at(5), at(5)]), (5, &[at(5), OVER])];
+        assert_eq!(walk(&mut graph, states), [Some(1), Some(1), Some(0)]);
         assert!(graph.exhausted());
     }
 
-    /// The same with a choice between them and the state with less asleep.
     #[test]
-    fn a_choice_hands_on_that_less_is_asleep() {
-        let start = || State(1, &[(4, 4), (5, 5)]);
-        let a = || State(2, &[(2, 2), (3, 3)]);
-        let d = || State(4, &[(7, 3), (3, 3)]);
-        let after = || State(6, &[(2, 2), (6, 6)]);
-        let mut graph = Graph::default();
-        assert_eq!(walk(&mut graph, &[start(), a()]), [Some(0), Some(0)]);
-        assert_eq!(walk(&mut graph, &[start(), d()]), [Some(1), Some(0)]);
-        let first = walk(&mut graph, &[start(), a(), Choice(3, 2), after()]);
-        assert_eq!(first, [Some(0), Some(1), Some(0), Some(1)], "thread 2 is asleep");
-        let other = walk(&mut graph, &[start(), a(), Choice(3, 2)]);
-        assert_eq!(other, [Some(0), Some(1), Some(1)]);
-        let again = walk(&mut graph, &[start(), d(), Choice(3, 2), after()]);
-        assert_eq!(again, [Some(1), Some(1), Some(0), Some(0)], "thread 2 is not asleep any more");
+    fn who_is_parked_is_followed_once_somebody_could_wake_him() {
+        // The second thread is parked, and would write to 5 then. The third is about to unpark it,
+        // or to do something else.
+        let with = |third: usize| {
+            let start: &[At] = &[at(5), (2, Waits::Parked), at(third)];
+            let mut graph = Graph::new(true);
+            let awake = if third == 2 { Waits::Nothing } else { Waits::Parked };
+            let states: &[(u128, &[At])] = &[
+                (1, start),
+                (2, &[OVER, (2, Waits::Parked), at(third)]),
+                (3, &[OVER, (2, awake), OVER]),
+                (4, &[OVER, at(5), OVER]),
+            ];
+            let most = if third == 2 { 4 } else { 2 };
+            assert_eq!(walk(&mut graph, &states[..most]), vec![Some(0); most]);
+            graph.exhausted()
+        };
+        assert!(with(6), "nobody wakes the second thread");
+        assert!(!with(2), "it is woken, and meets with the first one's step");
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_rests_as_long_as_its_holder() {
+        let start: &[At] = &[at(5), (7, Waits::ForThread(0))];
+        let mut graph = Graph::new(true);
+        let states: &[(u128, &[At])] = &[(1, start), (2, &[OVER, at(7)]), (3, &[OVER, at(5)])];
+        assert_eq!(walk(&mut graph, states), [Some(0); 3]);
+        assert!(graph.exhausted(), "the second thread cannot be at 5 before the first");
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_is_followed_once_it_could_be_given_back() {
+        let start: &[At] = &[at(5), (7, Waits::ForThread(2)), at(6)];
+        let mut graph = Graph::new(true);
+        let states: &[(u128, &[At])] = &[
+            (1, start),
+            (2, &[OVER, (7, Waits::ForThread(2)), at(6)]),
+            (3, &[OVER, at(7), OVER]),
+            (4, &[OVER, at(5), OVER]),
+        ];
+        assert_eq!(walk(&mut graph, states), [Some(0); 4]);
+        assert!(!graph.exhausted(), "the second thread can be at 5 before the first");
+    }
+
+    #[test]
+    fn what_comes_after_any_alternative_of_a_choice_opens_an_edge_above() {
+        let start: &[At] = &[at(5), at(6)];
+        let mut graph = Graph::new(true);
+        let mut through = |alternative: usize, then: &[At]| {
+            assert_eq!(graph.decide(1, &moves(start)), Some(0));
+            assert_eq!(graph.decide(2, &moves(&[OVER, at(6)])), Some(0));
+            assert_eq!(graph.choose(3, 2), Some(alternative));
+            assert_eq!(graph.decide(4 + alternative as u128, &moves(then)), Some(0));
+            graph.end();
+        };
+        through(0, &[OVER, at(7)]);
+        through(0, &[OVER, at(7)]); // the first walk is made twice
+        through(1, &[OVER, at(5)]);
+        assert!(!graph.exhausted(), "the second thread can be at 5 before the first");
+    }
+
+    #[test]
+    fn an_unreduced_graph_takes_every_edge() {
+        let mut graph = Graph::new(false);
+        let start: &[At] = &[at(5), at(6)];
+        walk(&mut graph, &[(1, start), (2, &[OVER, at(6)])]);
+        assert!(!graph.exhausted());
+        assert_eq!(walk(&mut graph, &[(1, start), (3, &[at(5), OVER])]), [Some(1), Some(0)]);
+        assert!(graph.exhausted());
     }
 }

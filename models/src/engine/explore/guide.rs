@@ -18,7 +18,7 @@
 //!
 //! A choice is what the list says; one that is not on it is the first alternative.
 
-use super::sleep::Move;
+use super::footprint::Move;
 use crate::engine::record::{self, Op, Record, SETUP};
 use crate::engine::story::NamedStep;
 use crate::engine::telling::verb;

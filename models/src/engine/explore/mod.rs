@@ -16,13 +16,17 @@
 //! had too many steps, is left.
 
 mod audit;
+mod footprint;
+mod forecast;
 mod graph;
 mod guide;
+mod persistent;
 mod primitives;
-mod sleep;
 mod state;
 mod tree;
 
+use self::footprint::Told;
+use super::digest::Digest;
 use super::{
     Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,
     Outcome, Plan, Search, Verdict, leaks, quiet, record,
@@ -130,12 +134,29 @@ impl Engine for Explore {
     }
 
     fn absorb(key: &'static str, digest: u64) {
-        state::with(|run| run.oracle(key, digest));
+        let name = condensed(key, None);
+        state::with(|run| run.oracle(name, Told::Something(name), digest));
     }
 
     fn performed(thread: usize) -> Option<u64> {
         state::with(|run| run.performed(thread)).flatten()
     }
+
+    fn announced(key: &'static str, part: u32) -> Option<u64> {
+        let told = Told::Beginning(condensed(key, Some(part)));
+        state::with(|run| run.announced(record::current(), told)).flatten()
+    }
+
+    fn ended(key: &'static str, part: u32, digest: u64) {
+        let name = condensed(key, Some(part));
+        state::with(|run| run.oracle(name, Told::Ending(name), digest));
+    }
+}
+
+/// A number for what an oracle remembers, or a part of it.
+fn condensed(key: &'static str, part: Option<u32>) -> u64 {
+    let part = part.map_or(0, |part| u64::from(part) + 1);
+    Digest::new(0).with_text(key).with(part).bits() as u64
 }
 
 /// Runs the plans that `build` builds, or one of them if a list is to be followed.
@@ -183,6 +204,7 @@ fn run(
     let outcome = Outcome {
         engine: match limits.search {
             Search::States => Explore::NAME,
+            Search::AllStates => "explore (all states)",
             Search::Schedules => "explore (schedules)",
         },
         executions: run.executions,

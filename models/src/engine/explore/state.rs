@@ -29,9 +29,10 @@
 //! wants the lock, and then it cannot be performed before it.
 
 use super::audit::Audit;
+use super::footprint::{Holds, Move, Told};
 use super::graph::Graph;
 use super::guide::Guide;
-use super::sleep::Move;
+use super::persistent::Waits;
 use super::tree::Tree;
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
@@ -97,21 +98,23 @@ struct Thread {
     token: bool,
     /// How many operations it has performed. Follows from its history.
     performed: u64,
-    /// Somebody will look whether it has performed the operation that it declares next.
-    watched: bool,
+    /// What an oracle will know when it has performed the operation that it declares next.
+    watched: Option<Told>,
+    holds: Holds,
 }
 
 impl Thread {
     fn new(status: Status, history: Digest) -> Thread {
         let (op, object) = (Op::Load, Object::NONE);
-        let (performed, watched) = (0, false);
-        Thread { status, history, op, object, term: 0, token: false, performed, watched }
+        let (performed, watched) = (0, None);
+        let holds = Holds::default();
+        Thread { status, history, op, object, term: 0, token: false, performed, watched, holds }
     }
 }
 
 #[derive(Debug)]
 enum Searcher {
-    States(Graph),
+    States(Box<Graph>),
     Schedules(Tree, Audit),
     /// No search: one execution, as a list of steps says.
     Steps(Guide),
@@ -148,7 +151,7 @@ pub(super) struct Run {
     /// By place in the plan; the first one builds it.
     threads: Vec<Thread>,
     locks: Vec<Lock>,
-    oracles: Vec<(&'static str, u64)>,
+    oracles: Vec<(u64, u64)>,
     /// The terms of all objects, tokens and oracles.
     objects: u128,
     /// The terms of all threads.
@@ -157,6 +160,8 @@ pub(super) struct Run {
     next: Option<usize>,
     steps: usize,
     offers: Vec<Move>,
+    /// What each thread is about to do, and what keeps it from that.
+    stands: Vec<(Move, Waits)>,
     failure: Option<(FailureKind, String)>,
     pub(super) depth: usize,
     pub(super) executions: u64,
@@ -201,7 +206,8 @@ impl Run {
         Run {
             limits: limits.clone(),
             searcher: match limits.search {
-                Search::States => Searcher::States(Graph::default()),
+                Search::States => Searcher::States(Box::new(Graph::new(true))),
+                Search::AllStates => Searcher::States(Box::new(Graph::new(false))),
                 Search::Schedules => Searcher::Schedules(Tree::default(), Audit::default()),
             },
             phase: Phase::Idle,
@@ -214,6 +220,7 @@ impl Run {
             next: None,
             steps: 0,
             offers: Vec::new(),
+            stands: Vec::new(),
             failure: None,
             depth: 0,
             executions: 0,
@@ -301,9 +308,9 @@ impl Run {
         thread.term = declared;
         let watched = core::mem::take(&mut thread.watched);
         if let Searcher::States(graph) = &mut self.searcher
-            && watched
+            && let Some(told) = watched
         {
-            graph.will_tell(declared);
+            graph.will_tell(declared, told);
         }
         self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
@@ -320,6 +327,8 @@ impl Run {
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
             let _ = self.go_on(me);
+        } else if let Searcher::States(graph) = &mut self.searcher {
+            graph.ends();
         }
         all
     }
@@ -359,7 +368,8 @@ impl Run {
         let ways = self.offers.len();
         let fingerprint = self.objects ^ self.declared;
         let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.decide(fingerprint, &self.offers),
+            Searcher::States(_) if self.offers[0].thread == SETUP => Some(0), // the final check
+            Searcher::States(graph) => graph.decide(fingerprint, &self.stands),
             Searcher::Schedules(..) if ways == 1 => Some(0),
             Searcher::Schedules(tree, audit) => {
                 audit.decides(fingerprint, ways, None);
@@ -372,22 +382,35 @@ impl Run {
     }
 
     fn list_offers(&mut self) {
+        self.stands.clear();
         self.offers.clear();
         for (place, thread) in self.threads.iter().enumerate() {
-            let on_offer = match thread.status {
-                Status::Declared(Needs::Nothing) => true,
-                Status::Declared(Needs::Lock(lock)) => self.lock_is_free(lock),
-                Status::Declared(Needs::Token) => thread.token,
-                Status::Declared(Needs::Asleep(other)) => {
-                    self.threads.get(other).is_some_and(|other| {
-                        other.status == Status::Declared(Needs::Token) && !other.token
-                    })
-                }
-                Status::Fresh | Status::Running | Status::Ended => false,
+            let waits = match thread.status {
+                Status::Declared(Needs::Nothing) => Waits::Nothing,
+                Status::Declared(Needs::Lock(lock)) => match self.locks[lock].holder {
+                    Some(holder) => Waits::ForThread((holder - SETUP - 1) as u8),
+                    None => Waits::Nothing,
+                },
+                Status::Declared(Needs::Token) if !thread.token => Waits::Parked,
+                Status::Declared(Needs::Token) => Waits::Nothing,
+                Status::Declared(Needs::Asleep(other)) => match self.threads.get(other) {
+                    Some(other)
+                        if other.status == Status::Declared(Needs::Token) && !other.token =>
+                    {
+                        Waits::Nothing
+                    }
+                    _ => Waits::Otherwise,
+                },
+                Status::Fresh | Status::Running => Waits::Otherwise,
+                Status::Ended => Waits::Over,
             };
-            if on_offer {
-                let Thread { op, object, term, .. } = *thread;
-                self.offers.push(Move { thread: place, op, object, term });
+            let Thread { op, object, term, holds, performed: after, .. } = *thread;
+            let about = Move { thread: place, op, object, term, holds, after };
+            if waits == Waits::Nothing {
+                self.offers.push(about);
+            }
+            if place != SETUP {
+                self.stands.push((about, waits));
             }
         }
     }
@@ -453,11 +476,15 @@ impl Run {
         self.audit(|audit| audit.observed(me, done));
     }
 
-    /// How many operations a thread has performed. If that thread asks, somebody will compare: then
-    /// its next operation changes what an oracle knows.
-    pub(super) fn performed(&mut self, place: usize) -> Option<u64> {
-        let thread = self.threads.get_mut(place)?;
-        thread.watched |= place == record::current();
+    /// How many operations a thread has performed.
+    pub(super) fn performed(&self, place: usize) -> Option<u64> {
+        self.threads.get(place).map(|thread| thread.performed)
+    }
+
+    /// The next operation of a thread tells an oracle this by being performed. How many it has performed.
+    pub(super) fn announced(&mut self, me: usize, told: Told) -> Option<u64> {
+        let thread = self.threads.get_mut(me)?;
+        thread.watched = Some(told);
         Some(thread.performed)
     }
 
@@ -514,6 +541,7 @@ impl Run {
         *holder = Some(me);
         if let Some(thread) = self.threads.get_mut(me) {
             thread.history = thread.history.with_digest(*content);
+            thread.holds.take(*object);
         }
         let object = *object;
         self.audit(|audit| audit.locked(me, object));
@@ -536,6 +564,9 @@ impl Run {
         let lock = &mut self.locks[lock];
         (lock.holder, lock.content) = (None, content);
         let object = lock.object;
+        if let Some(thread) = self.threads.get_mut(me) {
+            thread.holds.give_back(object);
+        }
         self.audit(|audit| audit.unlocked(me, object, condensed, written));
     }
 
@@ -567,21 +598,20 @@ impl Run {
         self.threads.get(place).is_some_and(|thread| thread.token)
     }
 
-    /// The state of an oracle is condensed to this now.
-    pub(super) fn oracle(&mut self, key: &'static str, digest: u64) {
-        let name = Digest::new(domain::ORACLE).with_text(key);
-        let known = self.oracles.iter_mut().find(|(known, _)| *known == key);
-        match known {
+    /// What an oracle remembers under this name is condensed to this now, because it was told this.
+    pub(super) fn oracle(&mut self, name: u64, told: Told, digest: u64) {
+        let term = |digest| term(domain::ORACLE, name, Digest::new(0).with(digest));
+        match self.oracles.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
-                self.objects ^= name.with(*known).bits();
+                self.objects ^= term(*known);
                 *known = digest;
             }
-            None => self.oracles.push((key, digest)),
+            None => self.oracles.push((name, digest)),
         }
-        self.objects ^= name.with(digest).bits();
+        self.objects ^= term(digest);
         match &mut self.searcher {
-            Searcher::States(graph) => graph.tells(),
-            Searcher::Schedules(_, audit) => audit.oracle(key, digest),
+            Searcher::States(graph) => graph.tells(told),
+            Searcher::Schedules(_, audit) => audit.oracle(name, digest),
             Searcher::Steps(_) => {}
         }
     }

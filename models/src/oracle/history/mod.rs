@@ -112,6 +112,9 @@ struct Open {
     announced: Option<u64>,
 }
 
+/// What an engine knows this oracle by; its parts are the entries.
+const KEY: &str = "history";
+
 /// How many calls a thread may be in at once: a waker that is called within one may make another.
 const NESTED: usize = 16;
 
@@ -127,18 +130,16 @@ impl Histories {
         })
     }
 
-    /// Whether the call has begun, or will when its thread is picked.
-    fn called<E: Engine>(&mut self, call: Call) -> bool {
+    /// The call has begun, or will when its thread is picked.
+    fn called<E: Engine>(&mut self, call: Call) {
         let thread = self.thread::<E>();
         let nested = self.open.iter().filter(|open| open.thread == thread).count();
         let id = (thread * NESTED + nested) as Id;
-        let open = Open { id, thread, call, announced: E::performed(thread) };
+        let open = Open { id, thread, call, announced: E::announced(KEY, call.index()) };
         self.open.push(open);
-        let begins = open.announced.is_none();
-        if begins {
+        if open.announced.is_none() {
             self.begin(open);
         }
-        begins
     }
 
     fn begin(&mut self, Open { id, call, .. }: Open) {
@@ -148,11 +149,14 @@ impl Histories {
         *set = set.begins(id, call);
     }
 
-    /// The calls whose threads have performed an operation meanwhile have begun.
-    fn begin_announced<E: Engine>(&mut self, now: Id) {
+    /// The calls on this entry whose threads have performed an operation meanwhile have begun.
+    fn begin_announced<E: Engine>(&mut self, index: u32, now: Id) {
         for place in 0..self.open.len() {
             let open = self.open[place];
             let Some(mark) = open.announced else { continue };
+            if open.call.index() != index {
+                continue;
+            }
             if open.id == now || E::performed(open.thread) > Some(mark) {
                 self.open[place].announced = None;
                 self.begin(open);
@@ -168,7 +172,7 @@ impl Histories {
             return; // begun before this oracle judged
         };
         let id = self.open[place].id;
-        self.begin_announced::<E>(id);
+        self.begin_announced::<E>(index, id);
         let Open { call, .. } = self.open.remove(place);
         let Some(before) = self.entries.get(&index).cloned() else { return };
         let after = before.returns(id, returned);
@@ -181,13 +185,9 @@ impl Histories {
         self.fault.get_or_insert_with(fault);
     }
 
-    fn digest(&self) -> u64 {
-        let start = crate::engine::Digest::new(0x4157);
-        let all = self.entries.iter().fold(start, |all, (index, set)| {
-            let digest = set.digest();
-            all.with(u64::from(*index)).with(digest as u64).with((digest >> 64) as u64)
-        });
-        all.bits() as u64
+    /// What is known of an entry.
+    fn digest(&self, index: u32) -> u64 {
+        self.entries.get(&index).map_or(0, |set| set.digest() as u64)
     }
 }
 
@@ -217,9 +217,7 @@ impl History {
     pub fn called<E: Engine>(&self, call: &Call) {
         if Self::judged::<E>() {
             let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if histories.called::<E>(*call) {
-                E::absorb("history", histories.digest());
-            }
+            histories.called::<E>(*call);
         }
     }
 
@@ -234,7 +232,7 @@ impl History {
         }
         let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         histories.returned::<E>(index, *returned);
-        E::absorb("history", histories.digest());
+        E::ended(KEY, index, histories.digest(index));
         if !judges(Which::Deadlock) {
             tell(histories);
         }
