@@ -113,22 +113,34 @@ impl FailureFile {
         text
     }
 
+    /// Whether another failure is the same one ([`Failure::is_like`]).
+    #[must_use]
+    pub fn is_like(&self, failure: &Failure) -> bool {
+        alike((self.kind, &self.message, &self.story), failure)
+    }
+}
+
+impl Failure {
     /// Whether another failure is the same one: of the same kind, and the same threads wait in the
     /// same way, or the same was found wrong. Where in the sources that was does not count.
     #[must_use]
-    pub fn is_like(&self, failure: &Failure) -> bool {
-        let waiting = |story: &Story| -> Vec<(String, String)> {
-            let waits = story.ends().iter().filter(|end| end.doing.waits());
-            waits.map(|end| (end.thread.clone(), what(&end.doing))).collect()
-        };
-        self.kind == failure.kind
-            && match self.kind {
-                FailureKind::Deadlock => waiting(&self.story) == waiting(&failure.story),
-                FailureKind::Panic | FailureKind::Engine => {
-                    without_place(&self.message) == without_place(&failure.message)
-                }
-            }
+    pub fn is_like(&self, other: &Failure) -> bool {
+        alike((self.kind, &self.message, &self.story), other)
     }
+}
+
+fn alike((kind, message, story): (FailureKind, &str, &Story), failure: &Failure) -> bool {
+    let waiting = |story: &Story| -> Vec<(String, String)> {
+        let waits = story.ends().iter().filter(|end| end.doing.waits());
+        waits.map(|end| (end.thread.clone(), what(&end.doing))).collect()
+    };
+    kind == failure.kind
+        && match kind {
+            FailureKind::Deadlock => waiting(story) == waiting(&failure.story),
+            FailureKind::Panic | FailureKind::Engine => {
+                without_place(message) == without_place(&failure.message)
+            }
+        }
 }
 
 /// How a thread waits, without names that a change of the program may change.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod differential;
+mod figures;
 mod junit;
 mod list;
 mod merge;
@@ -37,6 +38,8 @@ enum Command {
     List(list::Arguments),
     /// Run scenarios on engines and hold the numbers against `models/expected.toml`.
     Run(run::Arguments),
+    /// How large the spaces are and how fast explore goes through them, beside what others need.
+    Figures(figures::Arguments),
     /// Put the parts of a run together that several machines made, and judge the whole.
     Merge(merge::Arguments),
     /// Run a failure once more, by its steps, and tell whether it is still there.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::List(arguments) => list::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
+        Command::Figures(arguments) => figures::main(&arguments),
         Command::Merge(arguments) => merge::main(&arguments),
         Command::Replay(arguments) => replay::main(&arguments),
         Command::Story(arguments) => story::main(&arguments),

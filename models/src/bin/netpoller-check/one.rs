@@ -1,7 +1,9 @@
 //! `netpoller-check one`: what a child process does, and how its report reads.
 
 use crate::Error;
-use netpoller_models::engine::{Completeness, Failure, FailureFile, Limits, Outcome, Sampling};
+use netpoller_models::engine::{
+    Completeness, Failure, FailureFile, Limits, Outcome, Sampling, Search,
+};
 use netpoller_models::oracle::{self, Which};
 use netpoller_models::scenario::Scenario;
 use netpoller_models::suite::{Expected, Kind, Verdict, quick};
@@ -42,6 +44,9 @@ pub(crate) struct Reach {
     /// Let all oracles judge but this one.
     #[arg(long, value_name = "ORACLE", conflicts_with = "only_oracle")]
     pub(crate) except_oracle: Option<String>,
+    /// On explore: go through every schedule, depth first, knowing no states. For comparing.
+    #[arg(long, hide = true)]
+    pub(crate) every_schedule: bool,
 }
 
 impl Reach {
@@ -58,6 +63,9 @@ impl Reach {
         }
         arguments.extend(self.only_oracle.iter().map(|oracle| format!("--only-oracle={oracle}")));
         arguments.extend(self.except_oracle.iter().map(|name| format!("--except-oracle={name}")));
+        if self.every_schedule {
+            arguments.push("--every-schedule".to_owned());
+        }
         arguments
     }
 
@@ -79,7 +87,7 @@ impl Reach {
 
     fn is_quick(&self) -> bool {
         let numbers = [self.seconds, self.rounds, self.seed];
-        !self.deep && numbers.iter().all(Option::is_none)
+        !self.deep && !self.every_schedule && numbers.iter().all(Option::is_none)
     }
 
     fn limits(&self, scenario: &str, kind: Kind) -> Limits {
@@ -92,6 +100,9 @@ impl Reach {
         limits.time = self.seconds.map(Duration::from_secs);
         limits.rounds = self.rounds.unwrap_or(limits.rounds);
         limits.seed = self.seed.unwrap_or(limits.seed);
+        if self.every_schedule {
+            limits.search = Search::Schedules;
+        }
         limits
     }
 
@@ -147,6 +158,12 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) states: usize,
     pub(crate) depth: usize,
+    /// Executions that learned nothing after some point, because all that follows was known.
+    #[serde(default)]
+    pub(crate) cut: u64,
+    /// How much memory the process had at most, in KiB; nothing where the kernel does not tell.
+    #[serde(default)]
+    pub(crate) peak: Option<u64>,
     /// `as pinned`, or how it differs; empty for runs that no pin is for.
     pub(crate) verdict: String,
     pub(crate) failure: Option<Failed>,
@@ -189,6 +206,8 @@ impl Report {
             seconds: 0.0,
             states: 0,
             depth: 0,
+            cut: 0,
+            peak: None,
             verdict: String::new(),
             failure: Some(Failed {
                 kind: kind.to_owned(),
@@ -248,11 +267,20 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         seconds: outcome.time.as_secs_f64(),
         states: outcome.states,
         depth: outcome.depth,
+        cut: outcome.cut,
+        peak: peak(),
         verdict,
         failure: outcome.failure.as_ref().map(|failure| failed(scenario, kind, failure)),
         coverage: oracle::coverage().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         pin: pin.to_toml(),
     }
+}
+
+/// The most memory that this process had, in KiB: proc_pid_status(5), `VmHWM`.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 fn failed(scenario: &str, kind: Kind, failure: &Failure) -> Failed {

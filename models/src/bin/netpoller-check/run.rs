@@ -133,7 +133,7 @@ impl Arguments {
     }
 }
 
-fn processors() -> Option<usize> {
+pub(crate) fn processors() -> Option<usize> {
     std::thread::available_parallelism().ok().map(usize::from)
 }
 
@@ -154,7 +154,7 @@ fn engines(names: &[String]) -> Result<Vec<Kind>, Error> {
 /// A run of so many seconds is worth a line of its own.
 const LONG: f64 = 10.0;
 
-fn run_all(
+pub(crate) fn run_all(
     work: &[Run],
     jobs: usize,
     reach: &Reach,

@@ -22,6 +22,7 @@ mod graph;
 mod guide;
 mod persistent;
 mod primitives;
+mod shortest;
 mod state;
 mod tree;
 
@@ -122,7 +123,16 @@ impl Engine for Explore {
     const NAME: &'static str = "explore";
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
-        run(build, limits, None).0
+        let build = Arc::new(build);
+        let again = Arc::clone(&build);
+        let mut outcome = run(move || again(), limits, None).0;
+        outcome.failure = outcome.failure.map(|failure| {
+            shortest::shortest(failure, |steps| {
+                let again = Arc::clone(&build);
+                Explore::replay(move || again(), steps, limits).failure
+            })
+        });
+        outcome
     }
 
     fn note(label: &'static str, value: u64) {

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Checks nothing: measures how large the spaces of the scenarios are and how fast explore goes through
+# them, one core each, beside loom and a search through every schedule, and puts the tables into
+# models/README.md.
+# Costs: on two cores about two hours with the times below, nearly all of it in searches that do not
+# come to their end.
+#
+# Usage: ci/figures.sh [seconds for each run of explore] [seconds for each run of the others]   (60, 600)
+set -eu
+cd "$(dirname "$0")/.."
+cargo verify figures --seconds "${1:-60}" --against "${2:-600}" --write
