@@ -18,6 +18,11 @@
 //! as well come later. A node begins with one edge. When all below it is known it is known, too, what the
 //! others would do, for they do it there; if that meets with the step that was taken, another edge is
 //! opened. `persistent.rs` says how that is found, and why it is sound.
+//!
+//! Where two threads are followed, their next steps may commute all the same; it is a later one that does
+//! not. Then both orders of the two lead to the same state, and if it is known where one leads, the other
+//! one is known without being taken: the *diamond* is closed (`Graph::close_diamonds`). A walk that comes
+//! by that edge later on its way to something else finds out if that was wrong.
 
 use super::footprint::{Footprint, Move, Told, Touch, Touches};
 use super::forecast::Forecast;
@@ -78,8 +83,8 @@ pub(super) struct Graph {
     watched: HashMap<u128, Told>,
     /// What the steps of edges tell oracles.
     told: HashMap<u32, Vec<Touch>>,
-    /// The edge by which the walk left the last node.
-    last: Option<u32>,
+    /// The node that the walk was at last, and the edge by which it left.
+    last: Option<(u32, u32)>,
     /// The node and the edge of the step that is being made.
     made: Option<(u32, u32, Move)>,
     forecast: Forecast,
@@ -125,6 +130,7 @@ impl Graph {
             return None;
         }
         let ways = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing).count();
+        let above = self.last;
         let node = match self.arrive(fingerprint, ways) {
             Arrived::Known(node) => node,
             Arrived::New(node) => {
@@ -132,6 +138,11 @@ impl Graph {
                 node
             }
         };
+        if let Some(above) = above
+            && self.reduces
+        {
+            self.close_diamonds(above, node);
+        }
         let edge = self.take(node)?;
         let mut able = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing);
         let (made, _) = able.nth(edge as usize).expect("an edge for each thread that can go on");
@@ -190,15 +201,15 @@ impl Graph {
             self.first.extend(edge);
         }
         self.idle = edge.is_none();
-        self.last = edge.map(|edge| self.nodes[node as usize].first + edge);
+        self.last = edge.map(|edge| (node, edge));
         self.made = self.made.filter(|_| !self.idle);
         edge
     }
 
     /// The walk has come to an end. Whether it spent its end where everything was known.
     pub(super) fn end(&mut self) -> bool {
-        if let Some(edge) = self.last.take() {
-            self.lead(edge, END);
+        if let Some(last) = self.last.take() {
+            self.lead(last, END);
         }
         self.way.clear();
         self.made = None;
@@ -255,8 +266,8 @@ impl Graph {
             "a state came again within one execution, although histories only grow: the \
              fingerprint leaves something out"
         );
-        if let Some(edge) = last {
-            self.lead(edge, node);
+        if let Some(last) = last {
+            self.lead(last, node);
         }
         if node == next { Arrived::New(node) } else { Arrived::Known(node) }
     }
@@ -299,7 +310,73 @@ impl Graph {
         met.min_by_key(|(_, met)| *met).map_or(0, |(edge, _)| edge)
     }
 
-    fn lead(&mut self, edge: u32, to: u32) {
+    /// The walk has come from an edge of the node above. Where another thread's step there commutes with
+    /// the one that was made, and it is known what both lead to the other way round, its edge here
+    /// leads there as well, and need not be taken.
+    fn close_diamonds(&mut self, (above, by): (u32, u32), node: u32) {
+        if self.nodes[above as usize].choice {
+            return;
+        }
+        let made = self.mover(above, by);
+        let mut open = self.nodes[node as usize].open();
+        while open != 0 {
+            let edge = open.trailing_zeros();
+            open &= open - 1;
+            let other = self.mover(node, edge);
+            let Some(first) = self.edge_of(above, other) else { continue };
+            let Some(beside) = self.state_after(above, first) else { continue };
+            let Some(second) = self.edge_of(beside, made) else { continue };
+            let to = self.edges[(self.nodes[beside as usize].first + second) as usize];
+            let ends_a_step = to == END || to != UNKNOWN && !self.nodes[to as usize].choice;
+            if !ends_a_step || !self.commute(above, by, first) {
+                continue;
+            }
+            let told = self.told.get(&(self.nodes[above as usize].first + first)).cloned();
+            let here = &mut self.nodes[node as usize];
+            here.taken |= 1 << edge;
+            let edge = here.first + edge;
+            self.edges[edge as usize] = to;
+            if let Some(told) = told {
+                self.told.insert(edge, told);
+            }
+        }
+    }
+
+    /// The thread of an edge of a state.
+    fn mover(&self, node: u32, edge: u32) -> usize {
+        self.seen.able(self.nodes[node as usize].stands).nth(edge as usize).expect("an able thread")
+    }
+
+    /// The edge of a thread, if it can go on.
+    fn edge_of(&self, node: u32, thread: usize) -> Option<u32> {
+        let place = self.seen.able(self.nodes[node as usize].stands).position(|t| t == thread);
+        place.map(|place| place as u32)
+    }
+
+    /// The state to which an edge leads, if it is known and a state.
+    fn state_after(&self, node: u32, edge: u32) -> Option<u32> {
+        let to = self.edges[(self.nodes[node as usize].first + edge) as usize];
+        (to != END && to != UNKNOWN && !self.nodes[to as usize].choice).then_some(to)
+    }
+
+    /// Whether the steps of two edges of a state commute, both of which were made.
+    fn commute(&self, node: u32, one: u32, other: u32) -> bool {
+        let first = self.nodes[node as usize].first;
+        let all = |edge: u32| {
+            let touch = self.seen.touch(self.nodes[node as usize].stands, self.mover(node, edge));
+            let told = self.told.get(&(first + edge)).into_iter().flatten();
+            let mut all = Footprint::default();
+            std::iter::once(&touch).chain(told).for_each(|touch| all.add(*touch));
+            all
+        };
+        let touch = self.seen.touch(self.nodes[node as usize].stands, self.mover(node, one));
+        let told = self.told.get(&(first + one)).into_iter().flatten();
+        let other = all(other);
+        std::iter::once(&touch).chain(told).all(|touch| !self.touches.against(*touch).meets(&other))
+    }
+
+    fn lead(&mut self, (from, edge): (u32, u32), to: u32) {
+        let edge = self.nodes[from as usize].first + edge;
         let known = &mut self.edges[edge as usize];
         assert!(
             *known == UNKNOWN || *known == to,
@@ -517,8 +594,7 @@ mod tests {
         let states: &[(u128, &[At])] = &[(1, start), (2, &[OVER, at(6)]), (3, &[OVER, at(5)])];
         assert_eq!(walk(&mut graph, states), [Some(0); 3]);
         assert!(!graph.exhausted(), "the second thread could have been at 5 before the first");
-        let states: &[(u128, &[At])] = &[(1, start), (4, &[at(5), at(5)]), (3, &[OVER, at(5)])];
-        assert_eq!(walk(&mut graph, states), [Some(1), Some(0), None], "the last one is known");
+        // In state 4 the first thread leads to state 3: the other order of two steps that commute.
         let states: &[(u128, &[At])] = &[(1, start), (4, &[at(5), at(5)]), (5, &[at(5), OVER])];
         assert_eq!(walk(&mut graph, states), [Some(1), Some(1), Some(0)]);
         assert!(graph.exhausted());

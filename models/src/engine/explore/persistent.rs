@@ -121,6 +121,16 @@ impl Seen {
         self.stands.number(stands)
     }
 
+    /// Who can go on where the threads are like this: the thread of each edge.
+    pub(super) fn able(&self, stands: u32) -> impl Iterator<Item = usize> {
+        able(self.stands.get(stands))
+    }
+
+    /// What a thread is about to touch where the threads are like this.
+    pub(super) fn touch(&self, stands: u32, thread: usize) -> Touch {
+        self.stands.get(stands)[thread].touch
+    }
+
     /// Which edges have to be taken besides those that are, if any.
     pub(super) fn missing(&self, here: &Here, touches: &Touches) -> u32 {
         let state = self.state(here);
