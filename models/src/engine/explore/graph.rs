@@ -27,8 +27,8 @@
 use super::footprint::{Footprint, Move, Told, Touch, Touches};
 use super::forecast::Forecast;
 use super::persistent::{Here, Seen, Stand, Taken, Waits};
+use super::visited::Visited;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// Nobody has come to the end of this edge.
 const UNKNOWN: u32 = u32::MAX;
@@ -76,7 +76,7 @@ pub(super) struct Graph {
     reduces: bool,
     nodes: Vec<Node>,
     edges: Vec<u32>,
-    names: HashMap<u128, u32, BuildHasherDefault<AsIs>>,
+    visited: Visited,
     touches: Touches,
     seen: Seen,
     /// The terms of moves that tell an oracle something by being made.
@@ -107,7 +107,7 @@ impl Graph {
             reduces,
             nodes: Vec::new(),
             edges: Vec::new(),
-            names: HashMap::default(),
+            visited: Visited::default(),
             touches: Touches::default(),
             seen: Seen::default(),
             watched: HashMap::new(),
@@ -237,7 +237,7 @@ impl Graph {
         assert!(ways <= Set::BITS as usize, "{ways} ways on from one state are too many");
         let last = self.last.take();
         let next = self.nodes.len() as u32;
-        let node = *self.names.entry(fingerprint).or_insert(next);
+        let node = self.visited.number(fingerprint);
         if node == next {
             self.nodes.push(Node {
                 first: self.edges.len() as u32,
@@ -506,26 +506,6 @@ impl Graph {
 enum Arrived {
     Known(u32),
     New(u32),
-}
-
-/// A hasher for fingerprints, which are hashes already.
-#[derive(Debug, Default)]
-pub(super) struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks_exact(8) {
-            self.0 ^= chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        }
-    }
-
-    fn write_u128(&mut self, fingerprint: u128) {
-        self.0 = fingerprint as u64;
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod primitives;
 mod shortest;
 mod state;
 mod tree;
+mod visited;
 
 use self::footprint::Told;
 use super::digest::Digest;
