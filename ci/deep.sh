@@ -9,6 +9,9 @@
 #     ci/deep.sh 1/12              on the first of twelve, and so on
 #     cargo verify merge target/ci/deep-*.json
 #
+# A part that was interrupted goes on where it was when it is run again with the same program
+# (target/ci/deep-PART-of-OF.journal); a part that came to its end begins anew.
+#
 # Usage: ci/deep.sh [part/of]
 # Environment: DEEP_SECONDS, for each run (600). Writes target/ci/deep-PART-of-OF.{json,xml,md}.
 set -eu
@@ -17,4 +20,5 @@ part=${1:-1/1}
 out=target/ci/deep-${part%/*}-of-${part#*/}
 mkdir -p target/ci
 cargo verify run --deep --seconds "${DEEP_SECONDS:-600}" --shard "$part" \
-    --json="$out.json" --junit "$out.xml" --summary "$out.md"
+    --journal "$out.journal" --json="$out.json" --junit "$out.xml" --summary "$out.md"
+rm "$out.journal"

@@ -75,7 +75,7 @@ fn run(
 ) -> Result<Vec<Report>, Error> {
     let work: Vec<_> = scenarios.iter().map(|scenario| (*scenario, engine)).collect();
     let patience = reach.seconds.map(|seconds| Duration::from_secs(seconds + 600));
-    let reports = run_all(&work, jobs, reach, patience)?;
+    let reports = run_all(&work, jobs, reach, patience, None)?;
     match reports.iter().find(|report| report.failure.is_some()) {
         Some(failed) => Err(format!("{} fails on {engine}", failed.scenario).into()),
         None => Ok(reports),

@@ -7,6 +7,7 @@
 
 mod differential;
 mod figures;
+mod journal;
 mod junit;
 mod list;
 mod merge;

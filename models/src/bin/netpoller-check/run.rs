@@ -1,5 +1,6 @@
 //! `cargo verify run`: children side by side, a table, and a verdict.
 
+use crate::journal::Journal;
 use crate::one::{Reach, Report};
 use crate::shard::Shard;
 use crate::table::Table;
@@ -40,6 +41,10 @@ pub(crate) struct Arguments {
     /// run, ten minutes more than --seconds where that is given, and never in a deep run without.
     #[arg(long, value_name = "SECONDS")]
     patience: Option<u64>,
+    /// Keep each report in this file as it comes, and take over those that are in it: a run that was
+    /// interrupted goes on where it was.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Write what was seen into `models/expected.toml`.
     #[arg(long)]
     pin: bool,
@@ -61,7 +66,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
         reach.seed = Some(draw());
         eprintln!("the samples start at --seed={}", reach.seed.unwrap_or_default());
     }
-    let reports = run_all(&work, jobs, &reach, arguments.patience())?;
+    let journal = arguments.journal.as_deref().map(Journal::open).transpose()?;
+    let reports = run_all(&work, jobs, &reach, arguments.patience(), journal.as_ref())?;
     if arguments.pin {
         match disagreements(&reports).first() {
             None => pin(&reports)?,
@@ -159,7 +165,17 @@ pub(crate) fn run_all(
     jobs: usize,
     reach: &Reach,
     patience: Option<Duration>,
+    journal: Option<&Journal>,
 ) -> Result<Vec<Report>, Error> {
+    let run = |(scenario, engine): Run| -> Result<Report, Error> {
+        let asked = reach.in_words();
+        if let Some(known) = journal.and_then(|journal| journal.known(scenario, engine, &asked)) {
+            return Ok(known.clone());
+        }
+        let report = child(scenario, engine, reach, patience)?;
+        journal.map_or(Ok(()), |journal| journal.add(&report))?;
+        Ok(report)
+    };
     // Shows itself on a terminal only.
     let progress = ProgressBar::new(work.len() as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
@@ -169,6 +185,7 @@ pub(crate) fn run_all(
     let (done, results) = mpsc::channel();
     let mut reports: Vec<Option<Report>> = vec![None; work.len()];
     std::thread::scope(|scope| {
+        let run = &run;
         for _ in 0..jobs {
             let (queue, done, progress) = (Arc::clone(&queue), done.clone(), progress.clone());
             scope.spawn(move || {
@@ -177,7 +194,7 @@ pub(crate) fn run_all(
                     let Ok(Some(place)) = next else { return };
                     let (scenario, engine) = work[place];
                     progress.set_message(format!("{scenario} on {engine}"));
-                    if done.send((place, child(scenario, engine, reach, patience))).is_err() {
+                    if done.send((place, run((scenario, engine)))).is_err() {
                         return;
                     }
                 }
