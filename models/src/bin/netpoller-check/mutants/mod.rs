@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     list: bool,
     /// Run what is designated on all engines and with each oracle alone, too, and show who catches
-    /// what; for mutants that a scenario catches. Half a minute a mutant.
+    /// what; for mutants that a scenario catches. Ten seconds a mutant.
     #[arg(long)]
     matrix: bool,
     /// Put what `--matrix` shows into `models/mutants/MATRIX.md`; what is there about other mutants
