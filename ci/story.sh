@@ -109,7 +109,7 @@ for file in "$work"/failures/*.json; do
         esac
     done
     [ "$rows" -gt 0 ] || failed "$file has no steps"
-    tr '\n' ' ' <"$dom" | grep -q '<h1 id="cause">[^<]*is parked in the read slot' ||
+    tr '\n' ' ' <"$dom" | grep -Eq '<h1 id="cause">[^<]*is parked in the (read|write) slot' ||
         failed "$page does not show the cause"
     show --screenshot="$work/pages/$name.png" >/dev/null
     echo "$name: $rows steps, $threads threads"
