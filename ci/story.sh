@@ -76,17 +76,22 @@ done
 expect() {
     local code=0
     "${@:2}" >"$work/last.txt" 2>&1 || code=$?
-    if [ "$code" -ne "$1" ]; then
-        cat "$work/last.txt" >&2
-        failed "${*:2}: exit code $code, expected $1"
-    fi
+    case " $1 " in
+        *" $code "*) ;;
+        *) cat "$work/last.txt" >&2; failed "${*:2}: exit code $code, expected ${1// / or }" ;;
+    esac
 }
 
 files=0
 for file in "$work"/failures/*.json; do
     name=$(basename "$file" .json)
     expect 1 "$broken" replay "$file"
-    expect 0 "$sound" replay "$file"
+    # Without the bug a thread may do something else before the end of the list: that is no failure, but the
+    # smallest scenario, in which there is nothing else to do, has to end well.
+    case $name in
+        park_close.*) expect 0 "$sound" replay "$file" ;;
+        *) expect "0 125" "$sound" replay "$file" ;;
+    esac
     grep -q NP-WAIT-3 "$file" || failed "$file does not name the rule that broke"
     page=$work/pages/$name.html
     "$sound" story "$file" --html "$page" >/dev/null
@@ -109,7 +114,10 @@ for file in "$work"/failures/*.json; do
         esac
     done
     [ "$rows" -gt 0 ] || failed "$file has no steps"
-    tr '\n' ' ' <"$dom" | grep -Eq '<h1 id="cause">[^<]*is parked in the (read|write) slot' ||
+    # The beginning of the cause, as the file says it after the kind of the failure.
+    cause=$(sed -n 's/^  "headline": "[a-z]*: \(.\{60\}\).*/\1/p' "$file")
+    [ -n "$cause" ] || failed "$file names no cause"
+    tr '\n' ' ' <"$dom" | grep -qF "<h1 id=\"cause\">$cause" ||
         failed "$page does not show the cause"
     show --screenshot="$work/pages/$name.png" >/dev/null
     echo "$name: $rows steps, $threads threads"
