@@ -8,7 +8,7 @@
 # Costs: see the table in CONTRIBUTING.md; well under 25 minutes on two cores, from nothing.
 #
 # Usage: ci/all.sh [check ...]     (without names: all quick ones)
-# Environment: CHECK_PATIENCE, in seconds: after how long a check counts as hung (2400; 43200 for `deep`).
+# Environment: CHECK_PATIENCE, in seconds: after how long a check counts as hung (2400; 43200 for `deep` and `figures`).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
@@ -71,7 +71,7 @@ fi
 
 patience() {
     case $1 in
-        deep) echo "${CHECK_PATIENCE:-43200}" ;;
+        deep | figures) echo "${CHECK_PATIENCE:-43200}" ;;
         *) echo "${CHECK_PATIENCE:-2400}" ;;
     esac
 }

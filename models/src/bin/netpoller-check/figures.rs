@@ -9,6 +9,7 @@ use crate::one::{Reach, Report};
 use crate::run::{processors, run_all};
 use crate::{Error, selected};
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use netpoller_models::engine::Search;
 use netpoller_models::suite::contents::AllContents;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,7 +51,7 @@ const COMPARED: [&str; 9] = [
 
 const EXPLORE: &str = "explore";
 const LOOM: &str = "loom-sc";
-const BEGIN: &str = "<!-- figures: written by ci/figures.sh, not by hand -->\n";
+const BEGIN: &str = "<!-- figures: written by cargo verify figures --write, not by hand -->\n";
 const END: &str = "<!-- end of the figures -->\n";
 
 pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -134,7 +135,7 @@ fn compared(arguments: &Arguments, seconds: u64, jobs: usize) -> Result<String, 
     let scenarios: Vec<_> = all.iter().map(|scenario| scenario.name).filter(usual).collect();
     let explored = run(&scenarios, EXPLORE, &deep(seconds), jobs)?;
     let loomed = run(&scenarios, LOOM, &deep(seconds), jobs)?;
-    let schedules = Reach { every_schedule: true, ..deep(seconds) };
+    let schedules = Reach { search: Some(Search::Schedules), ..deep(seconds) };
     let plain = run(&scenarios, EXPLORE, &schedules, jobs)?;
     let mut table = table(&["scenario", EXPLORE, LOOM, "times", "every schedule", "times"]);
     let (mut by_loom, mut by_plain) = (Vec::new(), Vec::new());

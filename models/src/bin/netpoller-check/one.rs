@@ -44,9 +44,10 @@ pub(crate) struct Reach {
     /// Let all oracles judge but this one.
     #[arg(long, value_name = "ORACLE", conflicts_with = "only_oracle")]
     pub(crate) except_oracle: Option<String>,
-    /// On explore: go through every schedule, depth first, knowing no states. For comparing.
-    #[arg(long, hide = true)]
-    pub(crate) every_schedule: bool,
+    /// Have explore search otherwise, for comparing: `all-states`, which leaves no step out, or
+    /// `schedules`, which knows no states.
+    #[arg(long, hide = true, value_name = "HOW", value_parser = search)]
+    pub(crate) search: Option<Search>,
 }
 
 impl Reach {
@@ -63,9 +64,7 @@ impl Reach {
         }
         arguments.extend(self.only_oracle.iter().map(|oracle| format!("--only-oracle={oracle}")));
         arguments.extend(self.except_oracle.iter().map(|name| format!("--except-oracle={name}")));
-        if self.every_schedule {
-            arguments.push("--every-schedule".to_owned());
-        }
+        arguments.extend(self.search.map(|how| format!("--search={}", name(how))));
         arguments
     }
 
@@ -82,12 +81,13 @@ impl Reach {
         words.extend(self.rounds.map(|rounds| format!(", {rounds} rounds")));
         words.extend(self.only_oracle.iter().map(|oracle| format!(", only {oracle}")));
         words.extend(self.except_oracle.iter().map(|oracle| format!(", without {oracle}")));
+        words.extend(self.search.map(|how| format!(", by {}", name(how))));
         words
     }
 
     fn is_quick(&self) -> bool {
         let numbers = [self.seconds, self.rounds, self.seed];
-        !self.deep && !self.every_schedule && numbers.iter().all(Option::is_none)
+        !self.deep && self.search.is_none() && numbers.iter().all(Option::is_none)
     }
 
     fn limits(&self, scenario: &str, kind: Kind) -> Limits {
@@ -100,9 +100,7 @@ impl Reach {
         limits.time = self.seconds.map(Duration::from_secs);
         limits.rounds = self.rounds.unwrap_or(limits.rounds);
         limits.seed = self.seed.unwrap_or(limits.seed);
-        if self.every_schedule {
-            limits.search = Search::Schedules;
-        }
+        limits.search = self.search.unwrap_or(limits.search);
         limits
     }
 
@@ -123,6 +121,21 @@ impl Reach {
             then(before, kind.run(scenario, &Limits { sampling, rounds, ..limits.clone() }))
         })
     }
+}
+
+const SEARCHES: [Search; 3] = [Search::States, Search::AllStates, Search::Schedules];
+
+fn name(search: Search) -> &'static str {
+    match search {
+        Search::States => "states",
+        Search::AllStates => "all-states",
+        Search::Schedules => "schedules",
+    }
+}
+
+fn search(said: &str) -> Result<Search, String> {
+    let known = SEARCHES.into_iter().find(|search| name(*search) == said);
+    known.ok_or_else(|| format!("no search is called that: {}", SEARCHES.map(name).join(", ")))
 }
 
 /// How many ordering constraints a bug may need that a deep run of shuttle looks for by priorities.

@@ -10,9 +10,9 @@
 //!   can; what it makes is new. To see a thread asleep is possible only while that one has no step, and
 //!   what gives it one is about the same object.
 //! - not both change what an oracle remembers. That cannot be told from the declared operation; it is
-//!   known when a step was made. A step with a choice in it counts as one that does. So does one of
-//!   which an oracle will look whether it was made
-//!   ([`Engine::performed`](crate::engine::Engine::performed)).
+//!   known when a step was made, whatever it chose. The first step after an announcement
+//!   ([`Engine::announced`](crate::engine::Engine::announced)) begins a call by being made. Of calls only
+//!   the order of a beginning and an end counts, and only if they are about the same part.
 
 use crate::engine::record::{Object, Op};
 use std::collections::HashMap;

@@ -133,10 +133,10 @@ impl Seen {
 
     /// Which edges have to be taken besides those that are, if any.
     pub(super) fn missing(&self, here: &Here, touches: &Touches) -> u32 {
-        let state = self.state(here);
         if here.all {
             return 0;
         }
+        let state = self.state(here);
         let able = state.able();
         let all = able.iter().enumerate().fold(0, |set, (edge, _)| set | 1 << edge);
         let taken = here.taken.iter().fold(0, |set, taken| set | 1 << taken.edge);
