@@ -60,22 +60,6 @@ fn a_lost_wakeup_is_a_deadlock_that_says_who_waits() {
     assert!(looked < mailed, "the story is not that of a lost wakeup:\n{failure}");
 }
 
-/// The search comes to the failure by some way; it is told by one that changes threads as seldom as can be.
-#[test]
-fn a_failure_is_told_with_few_changes_of_thread() {
-    for (program, fewest) in [
-        // The sleeper looks; the waker does all that it does; the sleeper goes to sleep.
-        (programs::lost_wakeup::<Explore> as fn() -> Plan, 2),
-        // One takes its lock, then the other.
-        (programs::opposite_locks::<Explore>, 1),
-    ] {
-        let outcome = Explore::run(program, &limits());
-        let steps = outcome.expect_failure().story.steps();
-        let changes = steps.windows(2).filter(|pair| pair[0].thread != pair[1].thread).count();
-        assert_eq!(changes, fewest, "{outcome}");
-    }
-}
-
 #[test]
 fn opposite_locks_deadlock_and_the_story_names_the_holders() {
     let outcome = Explore::run(programs::opposite_locks::<Explore>, &limits());
