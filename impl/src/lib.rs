@@ -67,6 +67,8 @@ mod driver;
 #[doc(hidden)]
 pub mod error;
 mod fd_lock;
+#[doc(hidden)]
+pub mod idle;
 mod io;
 #[doc(hidden)]
 pub mod net;

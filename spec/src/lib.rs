@@ -14,6 +14,7 @@
 //! | [`time`] | deadlines: when one expires, when the queue of timers is touched |
 //! | [`fd`] | the lock of a descriptor: users, the right of a direction, closing |
 //! | [`wake`] | the break: when a token is written, who drains it |
+//! | [`election`] | going idle: which worker sleeps in the kernel, who is called for work |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
 
 #![no_std]
@@ -22,6 +23,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod election;
 pub mod events;
 pub mod fd;
 pub mod info;

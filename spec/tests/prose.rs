@@ -100,7 +100,9 @@ fn the_diagram_shows_every_write_and_nothing_else() {
 fn rules() -> BTreeMap<String, Vec<String>> {
     let mut rules = BTreeMap::new();
     for part in SPEC.split("\n#### ").skip(1) {
-        let part = part.split("\n## ").next().expect("a part has a beginning");
+        // The next section, or what follows the rules of this one.
+        let ends = ["\n## ", "\n### "].map(|end| part.find(end).unwrap_or(part.len()));
+        let part = &part[..ends[0].min(ends[1])];
         let mut paragraphs = part.split("\n\n").map(|text| text.trim().to_owned());
         let name = paragraphs.next().expect("a heading");
         let before =

@@ -15,11 +15,6 @@
 //! Families that one change tends to break together are in one *group*: a mutant may claim to be
 //! caught by one group of them alone, or by one family (`only_family`, [`mutants`](crate::mutants)).
 //!
-//! Not families of their own yet: the election of the thread that polls, and a task that is readied
-//! while a worker goes idle, because nothing here elects or has workers. What is of them today is
-//! in [`Break`](Family::Break) (several threads block in `poll`) and in
-//! [`GoingIdle`](Family::GoingIdle) (a deadline is set while a poller goes to sleep).
-//!
 //! Of the race for the first use, `Poller::global` is left out: it is one call of the standard
 //! library's `OnceLock`, of which no engine sees the inside. What is raced for behind it is in
 //! [`FirstUse`](Family::FirstUse): the first segment of the slab.
@@ -109,6 +104,14 @@ families! {
         /// A break against a poll that may not block.
         BreakPassing = "break/non-blocking poll",
     }
+    "idle": {
+        /// Work is made runnable while a worker goes to sleep.
+        WorkAndIdle = "task readied/worker going idle",
+        /// One of several idle workers polls, and leaves the kernel to another one.
+        OnePolls = "two idle workers elect a poller/break",
+        /// The workers are shut down while some of them go to sleep.
+        ShutDown = "shutdown/worker going idle",
+    }
     "fd_lock": {
         /// Users of a number, turns of a direction, and the close that destroys once.
         FdLock = "fd lock: close/queued/destroy",
@@ -175,6 +178,7 @@ impl Variant {
 pub const WITHOUT: &[(Family, Variant, &str)] = &[
     (Family::Connect, Variant::Bare, "a connection is made by a kernel"),
     (Family::GoingIdle, Variant::Bare, "whoever goes to sleep does so in a kernel"),
+    (Family::OnePolls, Variant::Bare, "whoever polls does so in a kernel"),
     (Family::Signal, Variant::Bare, "a signal ends a wait in a kernel"),
     (Family::SmallBatch, Variant::Bare, "what is left behind is left in a kernel"),
 ];

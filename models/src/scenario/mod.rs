@@ -17,6 +17,7 @@
 //! | [`at_once`] | a deadline against readiness, against a close and a reopening, and against all |
 //! | [`deadline_wired`] | deadlines and a poller that sleeps in the kernel |
 //! | [`breaks`] | breaks against pollers, blocking and not |
+//! | [`idle`], [`idle_polls`] | workers that go idle, one of them in the kernel, and are called for work |
 //! | [`fd_lock`], [`fd_crowd`] | users of a number, turns of a direction, and a close |
 //! | [`connect`] | connections that come while their deadline does, or their future goes |
 //! | [`harvest`] | signals, and batches with no room for all |
@@ -39,6 +40,7 @@ pub mod breaks;
 pub mod churn;
 pub mod connect;
 pub mod consume;
+pub mod crew;
 pub mod deadline;
 pub mod deadline_both;
 pub mod deadline_wired;
@@ -48,6 +50,8 @@ pub mod family;
 pub mod fd_crowd;
 pub mod fd_lock;
 pub mod harvest;
+pub mod idle;
+pub mod idle_polls;
 pub mod park;
 pub mod reopen;
 pub mod reopen_crowd;
@@ -108,6 +112,8 @@ const FILES: &[&[Scenario]] = &[
     at_once::ALL,
     deadline_wired::ALL,
     breaks::ALL,
+    idle::ALL,
+    idle_polls::ALL,
     fd_lock::ALL,
     fd_crowd::ALL,
     connect::ALL,
