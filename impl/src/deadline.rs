@@ -25,6 +25,7 @@
 use crate::desc::{Desc, Incarnation, Wakers, wake, woken};
 use crate::error::Reason;
 use crate::observe::{Call, Place, Returned, Step};
+use crate::poller::Poller;
 use crate::seam::{Instant, Mutex, Ordering, System};
 use crate::source::Source;
 use crate::timers::{Entry, Timers};
@@ -234,11 +235,22 @@ impl<S: System> Source<S> {
     }
 
     fn change_deadline(&self, concerned: [bool; 2], deadline: Option<Instant>) -> io::Result<()> {
-        let poller = self.poller();
         let incarnation = self.entry().ok_or(Reason::NotPollable)?;
-        let done = incarnation.set_deadline(&poller.shared.timers, concerned, deadline);
+        self.poller().change_deadline(&incarnation, concerned, deadline)
+    }
+}
+
+impl<S: System> Poller<S> {
+    /// Sets a deadline, and does what follows from it without any lock.
+    pub(crate) fn change_deadline(
+        &self,
+        incarnation: &Incarnation<'_, S>,
+        concerned: [bool; 2],
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let done = incarnation.set_deadline(&self.shared.timers, concerned, deadline);
         let Consequences { wakers, break_poller } = done.map_err(Reason::from)?;
-        let broken = if break_poller { poller.wake() } else { Ok(()) }; // NP-TIME-12
+        let broken = if break_poller { self.wake() } else { Ok(()) }; // NP-TIME-12
         wake(wakers); // last: a waker that panics leaves nothing half done
         broken
     }

@@ -81,6 +81,8 @@ pub mod poller;
 pub mod ready;
 #[doc(hidden)]
 pub mod register;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 #[doc(hidden)]
 pub mod seam;
 mod slab;
@@ -88,6 +90,8 @@ mod slot;
 #[doc(hidden)]
 pub mod source;
 mod sys;
+#[doc(hidden)]
+pub mod timer;
 mod timers;
 
 pub use driver::Driver;
@@ -103,6 +107,8 @@ pub type Ready = ready::Ready<Os>;
 pub type Source = source::Source<Os>;
 /// The right to wait in one direction of a [`Source`]. See [`source::Waiter`] for its methods.
 pub type Waiter<'a> = source::Waiter<'a, Os>;
+/// An instant that can be waited for. See [`timer::Timer`] for its methods.
+pub type Timer = timer::Timer<Os>;
 /// A TCP connection. See [`net::TcpStream`] for its methods, and [`source::Source`] for those that
 /// it has as a source.
 pub type TcpStream = net::TcpStream<Os>;

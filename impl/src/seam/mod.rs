@@ -11,6 +11,8 @@
 //! These traits are public for the crate `netpoller-models` and for experiments. They change
 //! whenever the model needs it.
 
+#[cfg(feature = "runtime")]
+pub(crate) mod host;
 mod kernel;
 pub mod os;
 
