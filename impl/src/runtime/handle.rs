@@ -139,6 +139,16 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// How many hold on to what the threads share: handles, threads, and each allocation of a task, which
+    /// the last waker of the task keeps. For tests that count what is left.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
