@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! With the feature `runtime` there is a small runtime, whose idle workers sleep in the poller:
+//! the module `runtime`.
+//!
 //! # What holds
 //!
 //! * **No lost wakeup.** A task that waits is woken by readiness, by a close of its descriptor,
@@ -107,7 +110,7 @@ pub type Ready = ready::Ready<Os>;
 pub type Source = source::Source<Os>;
 /// The right to wait in one direction of a [`Source`]. See [`source::Waiter`] for its methods.
 pub type Waiter<'a> = source::Waiter<'a, Os>;
-/// An instant that can be waited for. See [`timer::Timer`] for its methods.
+/// An instant that can be waited for, without a descriptor. See [`timer::Timer`] for its methods.
 pub type Timer = timer::Timer<Os>;
 /// A TCP connection. See [`net::TcpStream`] for its methods, and [`source::Source`] for those that
 /// it has as a source.

@@ -1,5 +1,8 @@
 //! The runtime: what spawning, waiting, cancelling, panicking and shutting down mean.
 
+#[path = "../../impl/examples/runtime_echo.rs"]
+mod runtime_echo;
+
 use netpoller::runtime::{
     Builder, Handle, Runtime, interval, now, sleep, sleep_until, spawn, spawn_blocking, timeout,
     yield_now,
@@ -608,4 +611,12 @@ fn block_on_is_not_put_to_sleep_by_a_blocking_read_that_takes_its_token() {
         });
         Poll::Pending
     }));
+}
+
+#[test]
+fn the_example_balances_its_books() {
+    let twenty = 20 * "message \n".len() as u64 + 10 + 2 * 10; // bytes of the messages 0 to 19
+    for count in [1, 2] {
+        assert_eq!(runtime_echo::run(3, 20, Some(count)).expect("the books balance"), 4 * twenty);
+    }
 }

@@ -16,6 +16,7 @@
 //! | [`deadline_both`] | deadlines of both directions, and those that part |
 //! | [`at_once`] | a deadline against readiness, against a close and a reopening, and against all |
 //! | [`deadline_wired`] | deadlines and a poller that sleeps in the kernel |
+//! | [`timer`] | timers that have no descriptor |
 //! | [`breaks`] | breaks against pollers, blocking and not |
 //! | [`idle`], [`idle_polls`] | workers that go idle, one of them in the kernel, and are called for work |
 //! | [`fd_lock`], [`fd_crowd`] | users of a number, turns of a direction, and a close |
@@ -57,6 +58,7 @@ pub mod reopen;
 pub mod reopen_crowd;
 pub mod retract;
 pub mod streams;
+pub mod timer;
 pub mod traffic;
 
 pub use family::Family;
@@ -111,6 +113,7 @@ const FILES: &[&[Scenario]] = &[
     deadline_both::ALL,
     at_once::ALL,
     deadline_wired::ALL,
+    timer::ALL,
     breaks::ALL,
     idle::ALL,
     idle_polls::ALL,
