@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Counts the system calls of a round trip over a pair of Unix sockets and compares them with
 # what the interface allows: 8.0 (per byte: write, read, a read that finds nothing, wait). The same
-# with a deadline for each read, which moves forward every time: not a call more.
+# with a deadline for each read, which moves forward every time, and as tasks of a runtime with one worker,
+# which sleeps in the kernel itself: not a call more.
 #
-# Runs the example `pingpong` under strace with N and with 2 N round trips; the difference divided
+# Runs the examples `pingpong` and `runtime_pingpong` under strace with N and with 2 N round trips; the difference divided
 # by N is free of everything that start-up and shutdown cost. Takes a few seconds. Exact, so it
 # fails on a single call more per thousand round trips.
 #
@@ -21,32 +22,33 @@ fi
 
 target=$(cargo metadata --format-version 1 --no-deps --offline 2>/dev/null |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-cargo build --quiet --release --package netpoller --example pingpong
-program=${target:-target}/release/examples/pingpong
+cargo build --quiet --release --package netpoller --features runtime --example pingpong --example runtime_pingpong
+examples=${target:-target}/release/examples
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 
-# All system calls of all threads of one run.
+# All system calls of all threads of one run of a program.
 count() {
-    strace -f -c -U calls,name -o "$report" "$program" "$@" >/dev/null
+    strace -f -c -U calls,name -o "$report" "$examples/$1" "${@:2}" >/dev/null
     awk '$2 == "total" { print $1 }' "$report"
 }
 
-# Measures the slope; the arguments are handed to the example.
+# Measures the slope of an example; the other arguments are handed to it.
 measure() {
-    local once twice
-    once=$(count "$rounds" "$@")
-    twice=$(count $((2 * rounds)) "$@")
+    local once twice program=$1
+    shift
+    once=$(count "$program" "$rounds" "$@")
+    twice=$(count "$program" $((2 * rounds)) "$@")
     if ! [[ $once =~ ^[0-9]+$ && $twice =~ ^[0-9]+$ ]]; then
         echo "ci/syscalls.sh: strace gave no totals ($once, $twice); its report was:" >&2
         cat "$report" >&2
         exit 2
     fi
-    awk -v once="$once" -v twice="$twice" -v rounds="$rounds" -v expected="$expected" -v how="$*" 'BEGIN {
+    awk -v once="$once" -v twice="$twice" -v rounds="$rounds" -v expected="$expected" -v how="$*" -v program="$program" 'BEGIN {
         slope = (twice - once) / rounds
-        printf "%d round trips%s: %d system calls; %d: %d. Per round trip %.4f, expected %.1f.\n",
-            rounds, how == "" ? "" : " with a " how " each", once, 2 * rounds, twice, slope, expected
+        printf "%s, %d round trips%s: %d system calls; %d: %d. Per round trip %.4f, expected %.1f.\n",
+            program, rounds, how == "" ? "" : " with a " how " each", once, 2 * rounds, twice, slope, expected
         off = slope - expected
         exit (off > 0.001 || off < -0.001) ? 1 : 0
     }' || {
@@ -56,5 +58,7 @@ measure() {
     }
 }
 
-measure
-measure deadline
+measure pingpong
+measure pingpong deadline
+# Its threads begin and end with a few calls more or less: five times as many round trips.
+rounds=$((5 * rounds)) measure runtime_pingpong

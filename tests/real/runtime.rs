@@ -101,20 +101,24 @@ fn a_panic_ends_its_task_alone_and_is_in_the_error() {
     assert_eq!((report.completed, report.cancelled), (11, 0), "a panic is an end by itself");
 }
 
+/// Ends with this, or never; and has a destructor that panics.
+struct Panics(Option<u32>);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("on purpose, in a destructor");
+    }
+}
+
+impl Future for Panics {
+    type Output = u32;
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
+        self.0.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
 #[test]
 fn a_panic_in_a_destructor_ends_nothing_else() {
-    struct Panics(Option<u32>);
-    impl Drop for Panics {
-        fn drop(&mut self) {
-            panic!("on purpose, in a destructor");
-        }
-    }
-    impl Future for Panics {
-        type Output = u32;
-        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
-            self.0.map_or(Poll::Pending, Poll::Ready)
-        }
-    }
     let runtime = workers(1);
     // Of a future that has ended, of one that is aborted, of a result that nobody fetches.
     let ended = runtime.spawn(Panics(Some(5)));
@@ -124,7 +128,10 @@ fn a_panic_in_a_destructor_ends_nothing_else() {
     assert!(aborted.join().expect_err("aborted").is_cancelled());
     drop(runtime.spawn(async { [Panics(None)] }));
     assert_eq!(runtime.spawn(async { 1 }).join().expect("the worker lives"), 1);
+    let handle = runtime.handle().clone();
     runtime.shutdown(HOUR);
+    // One that is never polled.
+    assert!(handle.spawn(Panics(None)).join().expect_err("nobody runs it").is_cancelled());
 }
 
 #[test]
@@ -242,6 +249,38 @@ fn what_is_spawned_after_the_end_is_cancelled_at_once() {
     let thread = handle.spawn_thread("late", || ()).expect("nothing is started");
     assert!(thread.join().expect_err("nor this").is_cancelled());
     assert_eq!(handle.live_tasks(), 0);
+}
+
+#[test]
+fn tasks_that_are_spawned_while_the_runtime_ends_end_with_it() {
+    for round in 0..300 {
+        let runtime = workers(1 + round % 2);
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (go, spawned) = (Barrier::new(2), AtomicUsize::new(0));
+        let handle = runtime.handle().clone();
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                meet(&go);
+                loop {
+                    let guard = Dropped(Arc::clone(&drops));
+                    let task = handle.spawn(async move {
+                        let _guard = guard;
+                        pending::<()>().await;
+                    });
+                    spawned.fetch_add(1, Ordering::Relaxed);
+                    if task.is_finished() && handle.live_tasks() == 0 {
+                        return; // this one came too late
+                    }
+                }
+            });
+            meet(&go);
+            runtime.shutdown(NO_GRACE)
+        });
+        let spawned = spawned.load(Ordering::Relaxed);
+        assert_eq!(drops.load(Ordering::Relaxed), spawned, "futures dropped in round {round}");
+        assert!(report.cancelled <= spawned as u64 && report.completed == 0, "{report:?}");
+        assert_eq!((handle.live_tasks(), handle.holders()), (0, 1), "round {round}");
+    }
 }
 
 #[test]

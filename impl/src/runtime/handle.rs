@@ -109,7 +109,12 @@ impl Handle {
             !Context::forbids_blocking(),
             "a thread that runs tasks must not block: await, or use spawn_blocking"
         );
-        let _inside = Inside::of(Rc::new(Context::Guest(Arc::clone(&self.shared))));
+        // A thread of this very runtime stays what it is.
+        let current = Context::current();
+        let shared = current.as_ref().and_then(|context| context.shared());
+        let at_home = shared.is_some_and(|shared| Arc::ptr_eq(shared, &self.shared));
+        let guest = || Rc::new(Context::Guest(Arc::clone(&self.shared)));
+        let _inside = (!at_home).then(|| Inside::of(guest()));
         block_on::on_this_thread(future)
     }
 

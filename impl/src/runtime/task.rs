@@ -122,9 +122,8 @@ pub(crate) fn make<F: Future>(
     let header = Arc::new(Header { tasks: Arc::clone(tasks), key, aborted });
     let ticket = Ticket { header: Arc::clone(&header), completed: false };
     let (runnable, task) = build(Guarded { future: Some(future), ticket });
-    let admitted = key.is_some_and(|key| tasks.admit(key, runnable.waker()));
     let handle = JoinHandle { task: Some(task.fallible()), header };
-    (admitted.then_some(runnable), handle)
+    (key.map(|key| tasks.admit(key, runnable.waker())).map(|()| runnable), handle)
 }
 
 /// A handle to a task: a future of what becomes of it.

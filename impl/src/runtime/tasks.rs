@@ -9,9 +9,10 @@
 //!
 //! # Who changes what
 //!
-//! Whoever spawns enters the task and admits its waker, which `close` either refuses or finds in
-//! the list: both take the lock. The task leaves when its future has been dropped, and not before, so when nobody
-//! is live no future of this runtime exists.
+//! Whoever spawns enters the task, leaves its waker here and schedules it for the first time. `close` either
+//! finds the waker, or comes before it: then that first poll sees that the list is closed, for both take the lock. The
+//! task leaves when its future has been dropped, and not before, so when nobody is live no future of this
+//! runtime exists.
 //!
 //! # Cancelling a task that may be in a queue, or running
 //!
@@ -68,14 +69,9 @@ impl Tasks {
         }))
     }
 
-    /// The task can be woken from now on. `false`: it is to end, and nobody else will see to that.
-    pub(crate) fn admit(&self, key: Key, waker: Waker) -> bool {
-        let mut state = self.state.lock();
-        if self.is_closed() {
-            return false;
-        }
-        state.entries[key] = Some(waker);
-        true
+    /// The task can be woken from now on. It is to be scheduled after this.
+    pub(crate) fn admit(&self, key: Key, waker: Waker) {
+        self.state.lock().entries[key] = Some(waker);
     }
 
     /// The future of the task has been dropped.
