@@ -3,13 +3,13 @@
 //! not end.
 
 use netpoller::net::{TcpListener, TcpStream};
-use netpoller::runtime::{Builder, JoinHandle, Runtime, now, sleep, timeout};
+use netpoller::runtime::{Builder, JoinHandle, Runtime, now, sleep, sleep_until, spawn, timeout};
 use netpoller_spec::election::Polling;
 use netpoller_tests::undisturbed;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -258,6 +258,71 @@ fn tasks_that_wake_each_other_across_workers_lose_no_wakeup() {
     }
 }
 
+/// So many tasks as there are workers, which block their threads until all of them run: made runnable in this
+/// way, in every round. If a worker sleeps while there is a task it could run, nobody comes to the barrier.
+fn all_at_once(what: &str, make: impl Fn(&Runtime, usize, Arc<Barrier>) -> Vec<JoinHandle<()>>) {
+    for count in [2, 4] {
+        let runtime = workers(count);
+        for round in 0..500 {
+            for task in make(&runtime, count, Arc::new(Barrier::new(count))) {
+                task.join().unwrap_or_else(|error| panic!("{what}, round {round}: {error}"));
+            }
+        }
+    }
+}
+
+async fn meets(barrier: Arc<Barrier>) {
+    barrier.wait();
+}
+
+#[test]
+fn tasks_that_can_run_and_workers_that_sleep_come_together() {
+    // NP-IDLE-4, NP-IDLE-5, NP-IDLE-7
+    all_at_once("from outside", |runtime, count, barrier| {
+        (0..count).map(|_| runtime.spawn(meets(Arc::clone(&barrier)))).collect()
+    });
+    all_at_once("by a task", |runtime, count, barrier| {
+        vec![runtime.spawn(async move {
+            let others: Vec<_> = (1..count).map(|_| spawn(meets(Arc::clone(&barrier)))).collect();
+            barrier.wait();
+            for other in others {
+                other.await.expect("no panic");
+            }
+        })]
+    });
+    all_at_once("by bytes of one harvest", |runtime, count, barrier| {
+        let pairs: Vec<_> =
+            (0..count).map(|_| runtime.poller().stream_pair().expect("a pair")).collect();
+        let (readers, writers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let tasks = readers
+            .into_iter()
+            .map(|reader| {
+                let barrier = Arc::clone(&barrier);
+                runtime.spawn(async move {
+                    reader.async_read(&mut [0]).await.expect("a byte comes");
+                    barrier.wait();
+                })
+            })
+            .collect();
+        for writer in &writers {
+            writer.try_write(b"x").expect("room for a byte");
+        }
+        tasks
+    });
+    all_at_once("by deadlines of one instant", |runtime, count, barrier| {
+        let at = now().saturating_add(Duration::from_micros(100));
+        (0..count)
+            .map(|_| {
+                let barrier = Arc::clone(&barrier);
+                runtime.spawn(async move {
+                    sleep_until(at).await;
+                    barrier.wait();
+                })
+            })
+            .collect()
+    });
+}
+
 #[test]
 fn no_sleep_of_thousands_is_early() {
     // NP-TIME-5, by a clock that is not the poller's.
@@ -299,7 +364,7 @@ fn an_echo_of_200_connections_with_a_deadline_for_each_read() {
             let mut echoes = Vec::new();
             for _ in 0..CONNECTIONS {
                 let (stream, _) = listener.async_accept().await.expect("a client comes");
-                echoes.push(netpoller::runtime::spawn(async move {
+                echoes.push(spawn(async move {
                     let (mut bytes, mut echoed) = ([0; 64], 0);
                     loop {
                         let by = now().saturating_add(HOUR);

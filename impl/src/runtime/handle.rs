@@ -85,7 +85,7 @@ impl Handle {
     /// # }
     /// ```
     ///
-    /// A shutdown waits for the thread: close what it waits for.
+    /// A shutdown waits for a body that has begun: close what it waits for. One that has not is cancelled.
     ///
     /// # Errors
     ///

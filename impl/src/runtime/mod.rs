@@ -44,7 +44,9 @@
 //!
 //! * A task that does not return from its poll keeps its worker, and delays a shutdown.
 //! * In which order tasks run: each queue is first in first out, but there are several, and workers steal.
-//! * Descriptors of a poller that is driven by a runtime are driven as long as the runtime lives.
+//! * Descriptors of a poller that is driven by a runtime are driven as long as the runtime lives. Those that are made
+//!   without naming a poller ([`TcpStream::connect`](crate::net::TcpStream)) belong to
+//!   [`Poller::global`](crate::poller::Poller::global), which has a thread of its own: they work here too, but wake a worker from outside.
 //!
 //! # Where what is
 //!
