@@ -160,7 +160,8 @@ impl<T> JoinHandle<T> {
         self.task.as_ref().is_none_or(async_task::FallibleTask::is_finished)
     }
 
-    /// Blocks the calling thread until the task has ended.
+    /// Blocks the calling thread until the task has ended. For a task of a
+    /// [`LocalRuntime`](super::LocalRuntime) that has to be another thread than the one that runs it.
     ///
     /// # Errors
     ///
