@@ -142,6 +142,16 @@ pub trait Engine: Primitives + Clone {
         None
     }
 
+    /// What the calling thread does from here on depends on nothing that it has observed so far, but on
+    /// `kept`: for threads that go round in a loop. What it did before is no part of its behaviour any
+    /// more, and an engine that recognises states takes two for the same that differ in it only.
+    ///
+    /// It must not hold a lock nor be within a call on the poller. A loop that can come back to the
+    /// state it began in is a panic: such a program need not end.
+    fn forget(kept: u64) {
+        record::forgets(kept);
+    }
+
     /// The name of the calling thread in the plan.
     #[must_use]
     fn thread_name() -> &'static str {

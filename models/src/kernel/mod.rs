@@ -54,6 +54,7 @@
 //! in flight, and the end of a description while another thread is inside a call on it.
 
 mod backlog;
+mod bell;
 mod config;
 mod connect;
 mod datagram;

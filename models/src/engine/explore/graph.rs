@@ -2,7 +2,8 @@
 //!
 //! A node is a state, or a choice within a step; an edge is a decision, and leads to the next node or
 //! to the end. No state can come again within an execution, for the history of the thread that takes a
-//! step grows with it: so the graph has no cycles. An execution is a walk: at every node it takes an edge
+//! step grows with it: so the graph has no cycles. (Threads that forget their history could make one; that
+//! ends the run.) An execution is a walk: at every node it takes an edge
 //! that is open, or else one that leads towards a node with an open edge. A walk that gets into a node
 //! below which all is known learns nothing more; the space is exhausted when the first node is like that.
 //! Compared with a depth first search that stops at every state seen before, a walk goes on through known
@@ -263,8 +264,8 @@ impl Graph {
         let seen = core::mem::replace(&mut self.nodes[node as usize].walk, self.walks);
         assert_ne!(
             seen, self.walks,
-            "a state came again within one execution, although histories only grow: the \
-             fingerprint leaves something out"
+            "a state came again within one execution: a loop that forgets need not end, or, if \
+             none does, the fingerprint leaves something out"
         );
         if let Some(last) = last {
             self.lead(last, node);
@@ -444,7 +445,8 @@ impl Graph {
                 self.way.push((to, 0));
                 assert!(
                     self.way.len() <= self.nodes.len(),
-                    "the states lead back to themselves: the fingerprint leaves something out"
+                    "the states lead back to themselves: a loop that forgets need not end, or, if \
+                     none does, the fingerprint leaves something out"
                 );
             }
         }

@@ -144,6 +144,11 @@ impl Engine for Explore {
         });
     }
 
+    fn forget(kept: u64) {
+        let kept = record::forgets(kept);
+        state::with(|run| run.forgets(record::current(), kept));
+    }
+
     fn absorb(key: &'static str, digest: u64) {
         let name = condensed(key, None);
         state::with(|run| run.oracle(name, Told::Something(name), digest));

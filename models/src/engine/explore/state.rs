@@ -10,7 +10,8 @@
 //! - what the scenario absorbed on behalf of its oracles.
 //!
 //! Who holds a lock and what is in it has no term of its own in the fingerprint, for it follows from the
-//! histories, as README.md shows.
+//! histories, as README.md shows. Once a thread has forgotten its history ([`Run::forgets`]) what is in
+//! the locks has one.
 //!
 //! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
 //! date as they change. Only operations that can be performed are offered for a decision: a lock
@@ -49,6 +50,8 @@ mod domain {
     pub(super) const ORACLE: u64 = 5;
     pub(super) const CHOICE: u64 = 6;
     pub(super) const CONTENT: u64 = 7;
+    pub(super) const LOCK: u64 = 8;
+    pub(super) const FORGOTTEN: u64 = 9;
 }
 
 /// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
@@ -156,6 +159,10 @@ pub(super) struct Run {
     objects: u128,
     /// The terms of all threads.
     declared: u128,
+    /// The terms of what is in the locks.
+    contents: u128,
+    /// Whether a thread has forgotten its history, so that these do not follow from the rest.
+    forgetful: bool,
     /// Who runs next, where that is decided already.
     next: Option<usize>,
     steps: usize,
@@ -217,6 +224,8 @@ impl Run {
             oracles: Vec::new(),
             objects: 0,
             declared: 0,
+            contents: 0,
+            forgetful: false,
             next: None,
             steps: 0,
             offers: Vec::new(),
@@ -252,6 +261,8 @@ impl Run {
         self.oracles.clear();
         self.objects = 0;
         self.declared = 0;
+        self.contents = 0;
+        self.forgetful = false;
         self.next = None;
         self.steps = 0;
         self.audit(Audit::begin);
@@ -366,7 +377,7 @@ impl Run {
         }
         self.count_step();
         let ways = self.offers.len();
-        let fingerprint = self.objects ^ self.declared;
+        let fingerprint = self.all_but_threads() ^ self.declared;
         let way = match &mut self.searcher {
             Searcher::States(_) if self.offers[0].thread == SETUP => Some(0), // the final check
             Searcher::States(graph) => graph.decide(fingerprint, &self.stands),
@@ -499,7 +510,7 @@ impl Run {
         }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
-        let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
+        let fingerprint = self.all_but_threads() ^ self.declared ^ thread.term ^ chooser;
         let way = match &mut self.searcher {
             Searcher::States(graph) => graph.choose(fingerprint, ways),
             Searcher::Schedules(tree, audit) => {
@@ -509,6 +520,25 @@ impl Run {
             Searcher::Steps(_) => unreachable!("whoever follows a list is asked above"),
         };
         self.or_fairly(way, ways)
+    }
+
+    fn all_but_threads(&self) -> u128 {
+        self.objects ^ if self.forgetful { self.contents } else { 0 }
+    }
+
+    /// What this thread does from here on depends on nothing that it has observed so far but on `kept`:
+    /// its history begins anew. The operations that it has performed are counted on, for it is within no
+    /// call that an oracle asks about.
+    ///
+    /// # Panics
+    ///
+    /// When it holds a lock: that it does would be forgotten.
+    pub(super) fn forgets(&mut self, me: usize, kept: u64) {
+        let Some(thread) = self.threads.get_mut(me) else { return };
+        assert!(thread.holds == Holds::default(), "a thread forgot what it did, holding a lock");
+        thread.history = Digest::new(domain::FORGOTTEN).with(me as u64).with(kept);
+        self.forgetful = true;
+        self.audit(|audit| audit.forgets(me, kept));
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -526,6 +556,7 @@ impl Run {
     pub(super) fn lock_made(&mut self, object: Object, condensed: Option<u64>) -> usize {
         let content = condensed.map_or(Digest::new(0), Self::condensed);
         self.locks.push(Lock { object, holder: None, content });
+        self.contents ^= term(domain::LOCK, object.word(), content);
         self.audit(|audit| audit.lock_made(object, condensed));
         self.locks.len() - 1
     }
@@ -562,8 +593,12 @@ impl Run {
             None => self.locks[lock].content,
         };
         let lock = &mut self.locks[lock];
-        (lock.holder, lock.content) = (None, content);
         let object = lock.object;
+        if lock.content != content {
+            let of = |content| term(domain::LOCK, object.word(), content);
+            self.contents ^= of(lock.content) ^ of(content);
+        }
+        (lock.holder, lock.content) = (None, content);
         if let Some(thread) = self.threads.get_mut(me) {
             thread.holds.give_back(object);
         }
