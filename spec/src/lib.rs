@@ -15,6 +15,7 @@
 //! | [`fd`] | the lock of a descriptor: users, the right of a direction, closing |
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
+//! | [`rules`] | `SPEC.md` itself; no code |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +27,9 @@ pub mod events;
 pub mod fd;
 pub mod info;
 pub mod machine;
+pub mod rules {
+    #![doc = include_str!("../SPEC.md")]
+}
 pub mod slot;
 pub mod time;
 pub mod token;
