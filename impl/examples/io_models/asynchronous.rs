@@ -18,7 +18,7 @@ pub(crate) fn stop(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
     let (connection, asked) = tour.ask(model)?;
     ring.read(&connection.stream, 7)?;
     let got = completed(&mut ring, Wait::No)?;
-    tour.say(asked.line("look at the completion queue", got));
+    tour.insist(asked.line("look at the completion queue", got), &Got::Nothing)?;
     asked.may_answer();
     let got = completed(&mut ring, Wait::Yes)?;
     tour.say(asked.line("wait for a completion", got));

@@ -40,7 +40,7 @@ fn bounded(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
         Got::Again => Got::TimedOut,
         got => got,
     };
-    tour.say(asked.line("read with a time limit", got));
+    tour.insist(asked.line("read with a time limit", got), &Got::TimedOut)?;
     asked.may_answer();
     connection.stream.set_read_timeout(None)?;
     let got = read(&connection.stream, 64)?;
@@ -58,7 +58,7 @@ fn by_a_reader(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
             Err(TryRecvError::Disconnected) => panic!("the reader has ended without a word"),
             Ok(got) => got?,
         };
-        tour.say(asked.line("try_recv from a reader thread", got));
+        tour.insist(asked.line("try_recv from a reader thread", got), &Got::Nothing)?;
         asked.may_answer();
         let got = take.recv().map_err(io::Error::other)??;
         tour.say(asked.line("recv from a reader thread", got));

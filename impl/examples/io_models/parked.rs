@@ -73,7 +73,7 @@ pub(crate) fn stop(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
     let (_connection, asked, source) = ask(tour)?;
     source.set_read_deadline(in_time(tour))?;
     let got = read(&source, 64)?;
-    tour.say(asked.line("read with a deadline", got));
+    tour.insist(asked.line("read with a deadline", got), &Got::TimedOut)?;
     asked.may_answer();
     source.set_read_deadline(None)?;
     let got = read(&source, 64)?;
@@ -82,7 +82,7 @@ pub(crate) fn stop(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
     let (_connection, asked, source) = ask(tour)?;
     let mut future: Reading<'_> = pin!(async_read(&source));
     let got = step(&mut future)?;
-    tour.say(asked.line("async_read, polled once", got));
+    tour.insist(asked.line("async_read, polled once", got), &Got::Pending)?;
     asked.may_answer();
     let got = run(future)?;
     tour.say(asked.line("async_read, woken", got));
@@ -90,7 +90,7 @@ pub(crate) fn stop(tour: &mut Tour<'_>, model: &'static str) -> io::Result<()> {
     let (_connection, asked, source) = ask(tour)?;
     source.set_read_deadline(in_time(tour))?;
     let got = run(pin!(async_read(&source)))?;
-    tour.say(asked.line("async_read with a deadline", got));
+    tour.insist(asked.line("async_read with a deadline", got), &Got::TimedOut)?;
     asked.may_answer();
     source.set_read_deadline(None)?;
     let got = run(pin!(async_read(&source)))?;

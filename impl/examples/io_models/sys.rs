@@ -375,7 +375,7 @@ impl Drop for Ring {
 
 // --- numbers
 
-/// The limit on the numbers of this process, raised while this lives.
+/// The limit on the numbers of this process, all its threads, raised while this lives.
 pub(crate) struct Raised(Option<libc::rlimit>);
 
 impl Drop for Raised {

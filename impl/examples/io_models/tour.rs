@@ -60,6 +60,14 @@ impl Tour<'_> {
         (self.tell)(&line);
         self.lines.push(line);
     }
+
+    /// Writes a line down, and fails unless the call got this. What follows would wait for ever:
+    /// the answer has been taken.
+    pub(crate) fn insist(&mut self, line: Line, got: &Got) -> io::Result<()> {
+        let other = (line.got != *got).then(|| format!("{got} was to be, and not: {line}"));
+        self.say(line);
+        other.map_or(Ok(()), |other| Err(io::Error::other(other)))
+    }
 }
 
 /// Makes the tour: its lines, each of which `tell` hears of at once.
@@ -77,7 +85,7 @@ pub(crate) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Vec<Li
         }
     }
     let lines = tour.lines;
-    server.stop()?;
+    server.stop();
     Ok(lines)
 }
 
