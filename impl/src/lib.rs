@@ -49,6 +49,11 @@
 //! * Fairness between descriptors is the kernel's order of reports, nothing more.
 //! * In a forked child the poller must not be used: it shares the event queue with its parent.
 //!
+//! # To read first
+//!
+//! [`guide::io_models`] derives what a netpoller is from the five models of I/O, with a program that
+//! shows each of them.
+//!
 //! # Platform
 //!
 //! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics.
@@ -67,8 +72,10 @@ mod driver;
 #[doc(hidden)]
 pub mod error;
 mod fd_lock;
+pub mod guide;
 #[doc(hidden)]
 pub mod idle;
+
 mod io;
 #[doc(hidden)]
 pub mod net;

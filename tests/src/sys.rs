@@ -183,6 +183,18 @@ pub fn limit_descriptors(limit: RawFd) -> io::Result<()> {
     checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }).map(drop)
 }
 
+/// Lowers for good how many numbers this process may use: it cannot raise the limit again.
+///
+/// # Errors
+///
+/// Those of setrlimit(2); a limit below zero.
+pub fn cap_descriptors(limit: RawFd) -> io::Result<()> {
+    let limit = libc::rlim_t::try_from(limit).map_err(io::Error::other)?;
+    let capped = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: `capped` outlives the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &capped) }).map(drop)
+}
+
 /// Gives SIGPIPE back its default meaning: the end of the process.
 ///
 /// # Errors
