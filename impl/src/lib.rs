@@ -75,7 +75,6 @@ mod fd_lock;
 pub mod guide;
 #[doc(hidden)]
 pub mod idle;
-
 mod io;
 #[doc(hidden)]
 pub mod net;
