@@ -85,13 +85,16 @@ mod slab;
 mod slot;
 #[doc(hidden)]
 pub mod source;
+mod stats;
 mod sys;
 mod timers;
 
 pub use driver::Driver;
 pub use error::Reason;
 pub use netpoller_spec::Mode;
+
 pub use seam::{Address, HowToShut, Instant, Os};
+pub use stats::Stats;
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;

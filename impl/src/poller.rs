@@ -6,6 +6,7 @@
 //! * `slab`: the descriptors. An event names one by index and generation ([`Token`]).
 //! * `flag`: whether a break is on its way (`netpoller_spec::wake`, Go's `netpollWakeSig`).
 //! * `timers`: which descriptor has to be looked at, and when (`timers`).
+//! * `counters`: for diagnostics; nothing is decided by them (`stats`).
 //!
 //! # The way of an event
 //!
@@ -35,6 +36,7 @@ use crate::observe::{Place, Step};
 use crate::ready::Ready;
 use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout};
 use crate::slab::Slab;
+use crate::stats::Counters;
 use crate::timers::Timers;
 use core::task::Waker;
 use core::time::Duration;
@@ -57,6 +59,7 @@ pub(crate) struct Shared<S: System> {
     pub(crate) queue: <S::Kernel as Kernel>::Queue,
     pub(crate) slab: Slab<S>,
     pub(crate) timers: Timers<S>,
+    pub(crate) counters: Counters,
     flag: S::AtomicU32,
 }
 
@@ -88,6 +91,7 @@ impl<S: System> Poller<S> {
             queue,
             slab: Slab::new(shape.first_segment, shape.first_generation),
             timers: Timers::new(),
+            counters: Counters::default(),
             flag: S::AtomicU32::new(Flag::Clear.bits()),
             system,
         };
@@ -134,9 +138,12 @@ impl<S: System> Poller<S> {
         ready.broken = false;
         ready.stale = 0;
         let first_timer = self.wait(ready, sleep)?;
+        let polled = &self.shared.counters.polled;
+        polled.events.add_if_any(ready.batch.len() as u64);
         let Ready { batch, wakers, broken, stale } = ready;
         let events = (0..batch.len()).map(|place| batch.get(place));
         let foreign = self.harvest(events, &mut Harvest { wakers, broken, stale });
+        polled.stale.add_if_any(*stale as u64);
         // NP-BREAK-3: a poll that may not block leaves the break to one that does.
         if ready.broken && harvested(sleep != Sleep::Not) == Harvested::DrainThenClear {
             self.take_break()?;
@@ -147,6 +154,7 @@ impl<S: System> Poller<S> {
             time::NONE => None,
             _ => Some(self.expire(&mut ready.wakers)?),
         };
+        polled.wakers.add_if_any(ready.wakers.len() as u64);
         match foreign {
             None => Ok(match (sleep, now) {
                 (Sleep::Until(until), Some(now)) => now.as_nanos() >= until,
@@ -186,19 +194,26 @@ impl<S: System> Poller<S> {
         S::fence(Ordering::SeqCst);
         // Relaxed: the fence orders it; nothing is read that hangs on the value.
         match request(Flag::from_bits(flag.load(Ordering::Relaxed))) {
-            Request::Suppress => return Ok(()),
+            Request::Suppress => {
+                self.shared.counters.asked.suppressed.add(1);
+                return Ok(());
+            }
             Request::Post => {}
         }
         // AcqRel: release for the poller's swap in `take_break`. A failure means that another
         // breaker was quicker: its token stands for this break too.
         let (clear, set) = (Flag::Clear.bits(), Flag::Set.bits());
         if flag.compare_exchange(clear, set, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            self.shared.counters.asked.suppressed.add(1);
             return Ok(());
         }
         self.shared.system.observe(&Step::Break { before: false, after: true });
         let posted = self.shared.system.kernel().post(&self.shared.queue);
         if posted.is_err() {
+            self.shared.counters.asked.failed.add(1);
             self.clear_flag(); // or every later break would be suppressed
+        } else {
+            self.shared.counters.asked.written.add(1);
         }
         posted
     }
@@ -232,10 +247,16 @@ impl<S: System> Poller<S> {
 
     /// One wait in the kernel. Returns whether a signal ended it.
     fn wait_once(&self, ready: &mut Ready<S>, timeout: Timeout) -> io::Result<bool> {
-        let Shared { system, queue, .. } = &*self.shared;
+        let Shared { system, queue, counters, .. } = &*self.shared;
+        let polled = &counters.polled;
+        let waits = if timeout == Timeout::Zero { &polled.passing } else { &polled.blocking };
+        waits.add(1);
         match system.kernel().wait(queue, &mut ready.batch, timeout) {
             Ok(()) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                polled.interrupted.add(1);
+                Ok(true)
+            }
             Err(error) => Err(named(error, "waiting on the event queue")),
         }
     }
@@ -243,19 +264,26 @@ impl<S: System> Poller<S> {
     /// Lets the deadlines that are due expire, as many as there is room for in `wakers`; the rest
     /// is for the next poll, which will not sleep. Returns the time by which they were due.
     fn expire(&self, wakers: &mut Vec<Waker>) -> io::Result<Instant> {
-        let Shared { system, timers, .. } = &*self.shared;
+        let Shared { system, timers, counters, .. } = &*self.shared;
         let now = system.now();
         let mut break_poller = false;
+        let (mut live, mut superseded) = (0, 0);
         while wakers.capacity() - wakers.len() >= 2 {
             let Some(entry) = timers.due(now) else { break };
             match self.desc(entry.index).fire(system, timers, entry, now) {
-                None => timers.was_superseded(),
+                None => {
+                    superseded += 1;
+                    timers.was_superseded();
+                }
                 Some(fired) => {
+                    live += 1;
                     wakers.extend(fired.wakers.into_iter().flatten());
                     break_poller |= fired.break_poller;
                 }
             }
         }
+        counters.polled.fired.add_if_any(live);
+        counters.polled.superseded.add_if_any(superseded);
         if break_poller {
             self.wake()?; // NP-TIME-12: no lock is held here
         }
@@ -273,7 +301,10 @@ impl<S: System> Poller<S> {
             match self.addressee(event.token) {
                 Addressee::Entry(incarnation) => incarnation.publish_report(report(event.bits)),
                 Addressee::Break => *report_to.broken = true,
-                Addressee::Nobody => foreign = Some(event),
+                Addressee::Nobody => {
+                    self.shared.counters.polled.foreign.add(1);
+                    foreign = Some(event);
+                }
             }
         }
         // NP-EDGE-3, the poller's side: between the edges (the kernel's, and the bits just
@@ -294,6 +325,7 @@ impl<S: System> Poller<S> {
     fn take_break(&self) -> io::Result<()> {
         let drained = self.shared.system.kernel().drain(&self.shared.queue);
         self.clear_flag();
+        self.shared.counters.polled.taken.add(1);
         // NP-BREAK-4, the poller's side: before whoever polls looks at the work. Pairs with the
         // fence in `wake`.
         S::fence(Ordering::SeqCst);

@@ -60,7 +60,10 @@ impl<S: System> Poller<S> {
         desc: &Desc<S>,
         generation: Generation,
     ) -> Wakers {
-        let Some(next) = generation.next() else { return [None, None] };
+        let Some(next) = generation.next() else {
+            self.shared.slab.retire();
+            return [None, None];
+        };
         let place = Place { index, generation };
         let incarnation = Incarnation { system: &self.shared.system, desc, place };
         let wakers = incarnation.free(next);

@@ -13,6 +13,7 @@
 
 mod kernel;
 pub mod os;
+mod plain;
 
 pub use core::net::SocketAddr;
 pub use core::sync::atomic::Ordering;
@@ -20,6 +21,7 @@ pub use kernel::{
     Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
 };
 pub use os::Os;
+pub use plain::{Counter, Note};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never
 // raced for. The reference count of an `Arc` has no effect on the state machine.
 pub use std::sync::{Arc, OnceLock};
