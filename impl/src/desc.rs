@@ -36,7 +36,7 @@
 
 use crate::error::WaitError;
 use crate::observe::{Call, Place, Returned, Step};
-use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
+use crate::seam::{Atomic, Mutex, Note, Ordering, System, condensed};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
 use netpoller_spec::events::Report;
@@ -57,6 +57,8 @@ pub struct Desc<S: System> {
     read: Slot<S>,
     write: Slot<S>,
     pub(crate) control: S::Mutex<Ledger>,
+    /// The number of the descriptor that the incarnation is of. For diagnostics (`show`).
+    pub(crate) number: Note,
 }
 
 /// One wait of one task: nothing, or the ticket under which it is parked.
@@ -108,6 +110,7 @@ impl<S: System> Desc<S> {
             read: Slot::new(generation),
             write: Slot::new(generation),
             control: S::Mutex::new(Ledger::default(), digest),
+            number: Note::default(),
         }
     }
 

@@ -81,6 +81,7 @@ pub mod ready;
 pub mod register;
 #[doc(hidden)]
 pub mod seam;
+mod show;
 mod slab;
 mod slot;
 #[doc(hidden)]
@@ -94,6 +95,7 @@ pub use error::Reason;
 pub use netpoller_spec::Mode;
 
 pub use seam::{Address, HowToShut, Instant, Os};
+pub use show::{Parked, ParkedWait};
 pub use stats::Stats;
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.

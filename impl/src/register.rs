@@ -37,6 +37,7 @@ impl<S: System> Poller<S> {
         let generation = desc.generation();
         let token = Token::entry(index, generation);
         let Shared { system, queue, .. } = &*self.shared;
+        desc.number.set(system.kernel().number(&fd));
         match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
             Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Some(Place { index, generation }))),
             Ok(Err(error)) => {

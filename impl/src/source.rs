@@ -22,7 +22,7 @@
 //! Who is a user: a call while it runs, a blocking one also while it sleeps; a future while it
 //! is being polled; an [`FdGuard`]. A future that waits is none (NP-FD-5).
 //!
-//! Out of scope: reading and writing (`io`, `operation`).
+//! Out of scope: reading and writing (`io`, `operation`), what a source says of itself (`show`).
 
 use crate::desc::{Incarnation, Wakers, wake};
 use crate::error::Reason;
@@ -199,6 +199,11 @@ impl<S: System> Source<S> {
         self.fd.as_ref().expect("the descriptor is there until the source ends")
     }
 
+    /// The number for diagnostics, for everybody. It may be closed.
+    pub(crate) fn shown_number(&self) -> &Fd<S> {
+        self.number()
+    }
+
     /// One call on the number, as a user.
     pub(crate) fn using<T>(
         &self,
@@ -292,22 +297,6 @@ impl<S: System> Drop for Source<S> {
         let (wakers, _gone) = self.deregister(fd);
         let _gone = self.kernel().close(fd); // NP-FD-9
         wake(wakers.into_iter().flatten());
-    }
-}
-
-impl<S: System> core::fmt::Debug for Source<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let mut shown = f.debug_struct("Source");
-        shown.field("fd", &self.fd).field("lock", &self.lock.peek());
-        let incarnation = self.entry().filter(|_| !self.lock.peek().destroyed());
-        let Some(incarnation) = incarnation else { return shown.finish() };
-        let (place, peek) = (incarnation.place, incarnation.desc.peek());
-        shown
-            .field("entry", &format_args!("{} g{}", place.index, place.generation.get()))
-            .field("info", &peek.info)
-            .field("reader", &peek.slots[0])
-            .field("writer", &peek.slots[1])
-            .finish()
     }
 }
 

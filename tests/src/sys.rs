@@ -215,6 +215,40 @@ pub fn count_sigusr1() -> io::Result<()> {
     checked(set).map(drop)
 }
 
+/// From now on SIGUSR1 waits for [`await_sigusr1`] on this thread and on those that it starts.
+///
+/// # Errors
+///
+/// Those of pthread_sigmask(3).
+pub fn block_sigusr1() -> io::Result<()> {
+    let set = only_sigusr1();
+    // SAFETY: `set` outlives the call, and the old mask is not asked for.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, core::ptr::null_mut()) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Waits for a SIGUSR1 that is blocked, and takes it.
+///
+/// # Errors
+///
+/// Those of sigwait(3).
+pub fn await_sigusr1() -> io::Result<()> {
+    let (set, mut signal) = (only_sigusr1(), 0);
+    // SAFETY: both outlive the call.
+    let error = unsafe { libc::sigwait(&set, &mut signal) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+fn only_sigusr1() -> libc::sigset_t {
+    // SAFETY: sigset_t is plain data, which sigemptyset fills in.
+    let mut set: libc::sigset_t = unsafe { core::mem::zeroed() };
+    // SAFETY: `set` is borrowed by nobody else.
+    unsafe { libc::sigemptyset(&mut set) };
+    // SAFETY: as before; the signal exists.
+    unsafe { libc::sigaddset(&mut set, libc::SIGUSR1) };
+    set
+}
+
 /// How many SIGUSR1 have been counted.
 #[must_use]
 pub fn signals() -> u64 {

@@ -2,12 +2,11 @@
 //!
 //! They are the same in every system, plain atomics of the standard library: a model that went through
 //! the orders in which they are written would go through executions that differ in nothing. So nothing
-//! may be decided by what is read from them, and nothing is published by writing to them: every
-//! access is relaxed.
+//! may be decided by what is read from them.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A number that grows. Wraps at 2^64.
+/// A number that grows. Wraps at 2^64. Publishes nothing: every access is relaxed.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -34,20 +33,23 @@ impl Counter {
     }
 }
 
-/// A number that is noted where others find it.
+/// The number of a descriptor, noted where others find it; or none.
 #[derive(Debug, Default)]
 pub struct Note(AtomicU32);
 
 impl Note {
-    /// Notes it.
+    /// Notes it. A number that is negative is none.
     #[inline]
-    pub fn set(&self, value: u32) {
-        self.0.store(value, Ordering::Relaxed);
+    pub fn set(&self, number: Option<i32>) {
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        // Release, and acquire in `get`: whoever finds the number finds what happened before it was
+        // noted, that the entry was freed by whoever had it before.
+        self.0.store(number.map_or(0, |number| number + 1), Ordering::Release);
     }
 
-    /// What was noted.
+    /// What was noted last.
     #[must_use]
-    pub fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    pub fn get(&self) -> Option<i32> {
+        self.0.load(Ordering::Acquire).checked_sub(1).map(u32::cast_signed)
     }
 }
