@@ -131,6 +131,11 @@ impl<S: System> Desc<S> {
         }
     }
 
+    /// How many tasks are parked, of both directions.
+    pub(crate) fn parked(&self) -> usize {
+        usize::from(self.read.parked()) + usize::from(self.write.parked())
+    }
+
     pub(crate) fn slot(&self, mode: Mode) -> &Slot<S> {
         match mode {
             Mode::Read => &self.read,

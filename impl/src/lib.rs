@@ -48,6 +48,7 @@
 //! * Which of several polling threads returns because of a break is not defined.
 //! * Fairness between descriptors is the kernel's order of reports, nothing more.
 //! * In a forked child the poller must not be used: it shares the event queue with its parent.
+//!   Registering there is an error ([`Reason::Forked`]), the rest is not checked.
 //!
 //! # Platform
 //!
@@ -67,6 +68,7 @@ mod driver;
 #[doc(hidden)]
 pub mod error;
 mod fd_lock;
+mod in_flight;
 mod io;
 #[doc(hidden)]
 pub mod net;

@@ -9,6 +9,7 @@
 //! No state of its own: the entries are the slab's, the set is the kernel's.
 
 use crate::desc::{Desc, Incarnation, Wakers, wake};
+use crate::error::Reason;
 use crate::observe::Place;
 use crate::poller::{Poller, Shared, named};
 use crate::seam::{Kernel, RegisterFault, SetChange, System};
@@ -26,9 +27,13 @@ impl<S: System> Poller<S> {
     /// # Errors
     ///
     /// The error gives the descriptor back. Its kind is `Unsupported` for a descriptor that has
-    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)), and that of
-    /// the errno otherwise.
+    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)),
+    /// `PermissionDenied` ([`Reason::Forked`]) in a child that was forked, and that of the errno
+    /// otherwise.
     pub fn register(&self, fd: <S::Kernel as Kernel>::Fd) -> Result<Source<S>, RegisterError<S>> {
+        if !self.is_of_this_process() {
+            return Err(RegisterError { error: Reason::Forked.into(), fd });
+        }
         let index = match self.shared.slab.allocate() {
             Ok(index) => index,
             Err(error) => return Err(RegisterError { error, fd }),

@@ -7,13 +7,14 @@
 //! together, away from what others read:
 //!
 //! * `Polled`: by whoever polls, once for a wait or for a batch, and only what is not zero;
-//! * `Asked`: by whoever breaks. A break that is suppressed writes one counter and nothing else.
+//! * `Asked`: by whoever breaks. A break that is suppressed costs a fence and a load, in as many threads
+//!   at once as there are: so its counter is one that they do not share ([`Spread`]).
 //!
 //! The gauges are not kept: [`Poller::stats`] looks, under the lock of the list of free entries, that of
 //! the queue of timers, and through all entries of the slab.
 
 use crate::poller::Poller;
-use crate::seam::{Counter, System};
+use crate::seam::{Counter, Spread, System};
 use netpoller_spec::Mode;
 use netpoller_spec::slot::State;
 
@@ -83,7 +84,7 @@ pub(crate) struct Polled {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Asked {
-    pub(crate) suppressed: Counter,
+    pub(crate) suppressed: Spread,
     pub(crate) written: Counter,
     pub(crate) failed: Counter,
 }

@@ -196,6 +196,11 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of close(2). `EBADF` for the second close of a value, which does nothing.
     fn close(&self, fd: &Self::Fd) -> io::Result<()>;
 
+    /// Which process this is. An event queue is shared with a child that was forked.
+    fn process(&self) -> u32 {
+        0
+    }
+
     /// The number of a descriptor, for diagnostics; `None` where they have none.
     fn number(&self, _fd: &Self::Fd) -> Option<i32> {
         None

@@ -21,7 +21,7 @@ pub use kernel::{
     Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
 };
 pub use os::Os;
-pub use plain::{Counter, Note};
+pub use plain::{Counter, Note, Spread};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never
 // raced for. The reference count of an `Arc` has no effect on the state machine.
 pub use std::sync::{Arc, OnceLock};
@@ -60,6 +60,10 @@ pub trait Primitives: Debug + Send + Sync + 'static {
 pub trait System: Primitives + Clone {
     /// The kernel that moves the bytes and reports the edges.
     type Kernel: Kernel;
+
+    /// Whether the count of waiters is one of the words of these primitives: for models that are about
+    /// it. Elsewhere it is a plain word, and no step of the program that an explorer could interleave.
+    const COUNT_IS_MODELLED: bool = false;
 
     /// The kernel of this system.
     fn kernel(&self) -> &Self::Kernel;

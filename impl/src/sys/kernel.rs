@@ -115,6 +115,10 @@ impl Kernel for Epoll {
         fd::close(fd)
     }
 
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
     fn number(&self, fd: &Descriptor) -> Option<i32> {
         Some(fd.raw())
     }

@@ -54,6 +54,7 @@ pub mod reopen_crowd;
 pub mod retract;
 pub mod streams;
 pub mod traffic;
+pub mod waiters;
 
 pub use family::Family;
 
@@ -115,6 +116,7 @@ const FILES: &[&[Scenario]] = &[
     traffic::ALL,
     streams::ALL,
     ends::ALL,
+    waiters::ALL,
 ];
 
 /// All scenarios, in the order of the table.
