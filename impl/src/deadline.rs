@@ -25,7 +25,7 @@
 use crate::desc::{Desc, Incarnation, Wakers, wake, woken};
 use crate::error::Reason;
 use crate::in_flight::InFlight;
-use crate::observe::{Call, Place, Returned, Step};
+use crate::observe::{Call, Noted, Place, Returned, Step};
 use crate::poller::Shared;
 use crate::seam::{Instant, Mutex, Ordering, System};
 use crate::source::Source;
@@ -74,6 +74,9 @@ impl<S: System> Incarnation<'_, S> {
             Ok(consequences) => woken(&consequences.wakers),
             Err(reason) => Returned::Failed(*reason),
         });
+        if let Ok(consequences) = &set {
+            self.note_expired(consequences);
+        }
         set
     }
 
@@ -92,6 +95,15 @@ impl<S: System> Incarnation<'_, S> {
         }
         let change = time::set(*ledger, expired(word), concerned, deadline, now);
         Ok(self.carry_out(&mut ledger, word, change, timers, in_flight, now))
+    }
+
+    /// Says that a deadline has expired, if one has, and who is about to be woken because of it. To be
+    /// called without the control lock.
+    fn note_expired(&self, consequences: &Consequences) {
+        if consequences.taken > 0 {
+            self.system.noted(&Noted::Expired { place: self.place });
+            self.note_woken(&consequences.wakers);
+        }
     }
 
     /// The deadline of one direction, whether it has expired or not.
@@ -163,11 +175,14 @@ impl<S: System> Desc<S> {
     ) -> Option<Consequences> {
         system.called(&Call::Fire { index: entry.index, now: now.as_nanos() });
         let fired = self.look(system, timers, in_flight, entry, now);
-        let done = fired.as_ref().map_or(Returned::Superseded, |fired| woken(&fired.wakers));
+        let done = fired.as_ref().map_or(Returned::Superseded, |(_, fired)| woken(&fired.wakers));
         system.returned(entry.index, &done);
-        fired
+        let (place, fired) = fired?;
+        Incarnation { system, desc: self, place }.note_expired(&fired);
+        Some(fired)
     }
 
+    /// The same for the incarnation that it is.
     fn look(
         &self,
         system: &S,
@@ -175,7 +190,7 @@ impl<S: System> Desc<S> {
         in_flight: &InFlight<S>,
         entry: Entry,
         now: Instant,
-    ) -> Option<Consequences> {
+    ) -> Option<(Place, Consequences)> {
         let mut ledger = self.control.lock();
         // For whichever incarnation it is: the control lock keeps it from ending (NP-TIME-10).
         let place = Place { index: entry.index, generation: self.generation() };
@@ -183,7 +198,7 @@ impl<S: System> Desc<S> {
         let now = now.as_nanos();
         let word = incarnation.info();
         let change = time::fire(*ledger, expired(word), entry.when, now)?;
-        Some(incarnation.carry_out(&mut ledger, word, change, timers, in_flight, now))
+        Some((place, incarnation.carry_out(&mut ledger, word, change, timers, in_flight, now)))
     }
 }
 

@@ -35,7 +35,7 @@
 //! memory of descriptors (`slab`).
 
 use crate::error::WaitError;
-use crate::observe::{Call, Place, Returned, Step};
+use crate::observe::{Call, Noted, Place, Returned, Step};
 use crate::seam::{Atomic, Mutex, Note, Ordering, System, condensed};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
@@ -221,6 +221,9 @@ impl<S: System> Incarnation<'_, S> {
             (Poll::Pending, Some(ticket)) => Returned::Parked(ticket),
             (Poll::Pending, None) => Returned::Done, // which no wait may return
         });
+        if turn.is_pending() {
+            self.system.noted(&Noted::Parked { place: self.place, mode });
+        }
         turn
     }
 
@@ -304,7 +307,16 @@ impl<S: System> Incarnation<'_, S> {
         self.system.called(&Call::Notify { place: self.place, concerned });
         let wakers = [deliver(Mode::Read, report.read), deliver(Mode::Write, report.write)];
         self.returned(woken(&wakers));
+        self.note_woken(&wakers);
         wakers
+    }
+
+    /// Says who is about to be woken, if anybody is.
+    pub(crate) fn note_woken(&self, wakers: &Wakers) {
+        let woken = [wakers[0].is_some(), wakers[1].is_some()];
+        if woken != [false, false] {
+            self.system.noted(&Noted::Woken { place: self.place, woken });
+        }
     }
 
     /// Begins to close: everybody who waits, or is about to, is told. The wakers are the
@@ -314,6 +326,10 @@ impl<S: System> Incarnation<'_, S> {
         self.system.called(&Call::Close { place: self.place });
         let wakers = self.close_and_cancel();
         self.returned(wakers.as_ref().map_or(Returned::Superseded, woken));
+        if let Some(wakers) = &wakers {
+            self.system.noted(&Noted::Closed { place: self.place });
+            self.note_woken(wakers);
+        }
         wakers
     }
 

@@ -50,6 +50,18 @@
 //! * In a forked child the poller must not be used: it shares the event queue with its parent.
 //!   Registering there is an error ([`Reason::Forked`]), the rest is not checked.
 //!
+//! # When something hangs
+//!
+//! [`Poller::parked`] lists who waits, for what and for how long still; `{:#?}` of a [`Source`] says who
+//! waits in it and why; [`Poller::stats`] says what the poller has done so far. [`Poller::waiters`] is for
+//! schedulers.
+//!
+//! # Features
+//!
+//! * `tracing`, off by default: events for a subscriber of the crate of that name, target `netpoller`.
+//!   Registered, closed (DEBUG); parked, woken, deadline expired, break written, break suppressed, poll
+//!   returned (TRACE). Each is told outside of all locks of the poller.
+//!
 //! # Platform
 //!
 //! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics.

@@ -34,7 +34,7 @@
 
 use crate::desc::{Desc, Incarnation, Peek, wake};
 use crate::in_flight::InFlight;
-use crate::observe::{Place, Step};
+use crate::observe::{Noted, Place, Step};
 use crate::ready::Ready;
 use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout};
 use crate::slab::Slab;
@@ -153,6 +153,11 @@ impl<S: System> Poller<S> {
         loop {
             let over = self.turn(ready, sleep)?;
             if over || ready.broken || ready.batch.len() > 0 || !ready.wakers.is_empty() {
+                self.shared.system.noted(&Noted::Polled {
+                    events: ready.batch.len(),
+                    wakers: ready.wakers.len(),
+                    broken: ready.broken,
+                });
                 return Ok(ready.wakers.len());
             }
         }
@@ -223,18 +228,14 @@ impl<S: System> Poller<S> {
         S::fence(Ordering::SeqCst);
         // Relaxed: the fence orders it; nothing is read that hangs on the value.
         match request(Flag::from_bits(flag.load(Ordering::Relaxed))) {
-            Request::Suppress => {
-                self.shared.counters.asked.suppressed.add_one();
-                return Ok(());
-            }
+            Request::Suppress => return self.suppressed(),
             Request::Post => {}
         }
         // AcqRel: release for the poller's swap in `take_break`. A failure means that another
         // breaker was quicker: its token stands for this break too.
         let (clear, set) = (Flag::Clear.bits(), Flag::Set.bits());
         if flag.compare_exchange(clear, set, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            self.shared.counters.asked.suppressed.add_one();
-            return Ok(());
+            return self.suppressed();
         }
         self.shared.system.observe(&Step::Break { before: false, after: true });
         let posted = self.shared.system.kernel().post(&self.shared.queue);
@@ -243,8 +244,16 @@ impl<S: System> Poller<S> {
             self.clear_flag(); // or every later break would be suppressed
         } else {
             self.shared.counters.asked.written.add(1);
+            self.shared.system.noted(&Noted::BreakWritten);
         }
         posted
+    }
+
+    /// Another break is on its way, and stands for this one.
+    fn suppressed(&self) -> io::Result<()> {
+        self.shared.counters.asked.suppressed.add_one();
+        self.shared.system.noted(&Noted::BreakSuppressed);
+        Ok(())
     }
 
     /// Waits in the kernel, until the first timer is due at most; a signal does not end it

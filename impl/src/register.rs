@@ -10,7 +10,7 @@
 
 use crate::desc::{Desc, Incarnation, Wakers, wake};
 use crate::error::Reason;
-use crate::observe::Place;
+use crate::observe::{Noted, Place};
 use crate::poller::{Poller, Shared, named};
 use crate::seam::{Kernel, RegisterFault, SetChange, System};
 use crate::source::Source;
@@ -44,7 +44,11 @@ impl<S: System> Poller<S> {
         let Shared { system, queue, .. } = &*self.shared;
         desc.number.set(system.kernel().number(&fd));
         match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
-            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Some(Place { index, generation }))),
+            Ok(Ok(())) => {
+                let (place, number) = (Place { index, generation }, system.kernel().number(&fd));
+                system.noted(&Noted::Registered { place, number });
+                Ok(Source::new(self.clone(), fd, Some(place)))
+            }
             Ok(Err(error)) => {
                 let undone = system.kernel().remove(queue, &fd);
                 wake(self.retire_or_release(index, desc, generation));

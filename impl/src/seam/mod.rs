@@ -14,6 +14,8 @@
 mod kernel;
 pub mod os;
 mod plain;
+#[cfg(feature = "tracing")]
+mod traced;
 
 pub use core::net::SocketAddr;
 pub use core::sync::atomic::Ordering;
@@ -27,7 +29,7 @@ pub use plain::{Counter, Note, Spread};
 pub use std::sync::{Arc, OnceLock};
 
 use crate::desc::Peek;
-use crate::observe::{Call, Returned, Step};
+use crate::observe::{Call, Noted, Returned, Step};
 use core::fmt::Debug;
 use core::task::Waker;
 
@@ -82,6 +84,10 @@ pub trait System: Primitives + Clone {
     /// this index.
     #[inline]
     fn returned(&self, _index: u32, _returned: &Returned) {}
+
+    /// Is told what happened in the large, outside of all locks.
+    #[inline]
+    fn noted(&self, _noted: &Noted) {}
 
     /// Is told what the entry with this index holds, by whoever knows that nobody uses the poller
     /// any more.

@@ -35,7 +35,7 @@ impl Counter {
 
 /// A number that grows in many threads at once, each of which writes a cache line of its own.
 ///
-/// The first threads of the process own a line each ([`Place`]) and count there by a load and a store,
+/// The first threads of the process own a line each (`Place`) and count there by a load and a store,
 /// which is exact because nobody else writes it; those that come when all lines are owned share the last
 /// one and pay for a read-modify-write.
 #[derive(Debug, Default)]
