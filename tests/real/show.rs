@@ -180,9 +180,9 @@ fn what_is_listed_of_a_wait_is_its_own_while_descriptors_come_and_go() {
     let poller = Poller::new().expect("a poller");
     let looks = AtomicU64::new(0);
     // So that each kind of wait is certainly on during some of the looks.
-    let be_seen = |round: u64| {
+    let be_seen = |round: u32| {
         let until = looks.load(Ordering::Relaxed).saturating_add(2);
-        while round % 16 == 0 && looks.load(Ordering::Relaxed) < until {
+        while round.is_multiple_of(16) && looks.load(Ordering::Relaxed) < until {
             thread::yield_now();
         }
     };
@@ -210,7 +210,7 @@ fn what_is_listed_of_a_wait_is_its_own_while_descriptors_come_and_go() {
                 // One that has ended meanwhile says neither.
                 let Some(_) = wait.number else { continue };
                 // Which of the two it is the entry itself says: the kinds alternate.
-                let of_a_socket = wait.generation % 2 == 0;
+                let of_a_socket = wait.generation.is_multiple_of(2);
                 assert_eq!(wait.peer.is_some(), of_a_socket, "somebody else's: {wait}");
                 seen[usize::from(of_a_socket)] += 1;
             }
