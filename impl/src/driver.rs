@@ -1,5 +1,6 @@
 //! A thread that polls, for programs that bring no loop of their own, and the global poller.
 
+use crate::error::Reason;
 use crate::poller::{Poller, Shape};
 use crate::ready::Ready;
 use crate::seam::os::{Worker, spawn, yield_now};
@@ -53,10 +54,16 @@ impl Poller<Os> {
     /// (foreign code closed its descriptor) does: all descriptors of the poller are closed then,
     /// so that every wait ends with an error.
     ///
+    /// Dropping the last driver ends no wait: tasks stay parked until somebody polls again or
+    /// their sources are closed.
+    ///
     /// # Errors
     ///
-    /// When the thread cannot be started.
+    /// When the thread cannot be started. [`Reason::Forked`] in a child that was forked.
     pub fn drive(&self) -> io::Result<Driver> {
+        if !self.is_of_this_process() {
+            return Err(Reason::Forked.into());
+        }
         let stop = Arc::new(Stop::new(0));
         let (poller, seen) = (self.clone(), Arc::clone(&stop));
         let thread = spawn("netpoller-driver", move || drive(&poller, &seen))?;

@@ -48,6 +48,19 @@
 //! * Which of several polling threads returns because of a break is not defined.
 //! * Fairness between descriptors is the kernel's order of reports, nothing more.
 //! * In a forked child the poller must not be used: it shares the event queue with its parent.
+//!   Registering there is an error ([`Reason::Forked`]), the rest is not checked.
+//!
+//! # When something hangs
+//!
+//! [`Poller::parked`] lists who waits, for what and for how long still; `{:#?}` of a [`Source`] says who
+//! waits in it and why; [`Poller::stats`] says what the poller has done so far. [`Poller::waiters`] is for
+//! schedulers.
+//!
+//! # Features
+//!
+//! * `tracing`, off by default: events for a subscriber of the crate of that name, target `netpoller`.
+//!   Registered, closed (DEBUG); parked, woken, deadline expired, break written, break suppressed, poll
+//!   returned (TRACE). Each is told outside of all locks of the poller.
 //!
 //! # To read first
 //!
@@ -75,6 +88,7 @@ mod fd_lock;
 pub mod guide;
 #[doc(hidden)]
 pub mod idle;
+mod in_flight;
 mod io;
 #[doc(hidden)]
 pub mod net;
@@ -89,17 +103,22 @@ pub mod ready;
 pub mod register;
 #[doc(hidden)]
 pub mod seam;
+mod show;
 mod slab;
 mod slot;
 #[doc(hidden)]
 pub mod source;
+mod stats;
 mod sys;
 mod timers;
 
 pub use driver::Driver;
 pub use error::Reason;
 pub use netpoller_spec::Mode;
+
 pub use seam::{Address, HowToShut, Instant, Os};
+pub use show::{Parked, ParkedWait};
+pub use stats::Stats;
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;

@@ -196,6 +196,22 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of close(2). `EBADF` for the second close of a value, which does nothing.
     fn close(&self, fd: &Self::Fd) -> io::Result<()>;
 
+    /// Which process this is. An event queue is shared with a child that was forked.
+    fn process(&self) -> u32 {
+        0
+    }
+
+    /// The number of a descriptor, for diagnostics; `None` where they have none.
+    fn number(&self, _fd: &Self::Fd) -> Option<i32> {
+        None
+    }
+
+    /// The addresses of the socket that has this number at the moment, its own and its peer's, for
+    /// diagnostics; `None` for what has none, or where nobody knows.
+    fn addresses(&self, _number: i32) -> [Option<Address>; 2] {
+        [None, None]
+    }
+
     /// An event queue with its break, which is registered under [`Token::BREAK`] and is reported
     /// for as long as a token is there.
     ///

@@ -71,6 +71,11 @@ impl System for Os {
 
     #[inline]
     fn observe(&self, _step: &Step) {}
+
+    #[cfg(feature = "tracing")]
+    fn noted(&self, noted: &crate::observe::Noted) {
+        super::traced::event(noted);
+    }
 }
 
 macro_rules! atomic {

@@ -115,6 +115,18 @@ impl Kernel for Epoll {
         fd::close(fd)
     }
 
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn number(&self, fd: &Descriptor) -> Option<i32> {
+        Some(fd.raw())
+    }
+
+    fn addresses(&self, number: i32) -> [Option<Address>; 2] {
+        [socket::local_address_of(number).ok(), socket::peer_address_of(number).ok()]
+    }
+
     fn queue(&self) -> io::Result<EventQueue> {
         epoll::queue()
     }

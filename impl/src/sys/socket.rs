@@ -151,19 +151,29 @@ fn set_option(number: RawFd, level: libc::c_int, name: libc::c_int, on: bool) ->
 }
 
 pub(super) fn local_address(socket: &Descriptor) -> io::Result<Address> {
+    local_address_of(socket.raw())
+}
+
+/// That of whatever has the number at the moment.
+pub(super) fn local_address_of(number: RawFd) -> io::Result<Address> {
     let mut raw = Raw::empty();
     let mut length = Raw::capacity();
     // SAFETY: `raw` has room for `length` bytes.
-    unsafe { libc::getsockname(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    unsafe { libc::getsockname(number, raw.as_mut_ptr(), &mut length) }.or_errno()?;
     raw.set_length(length);
     address::decode(&raw)
 }
 
 pub(super) fn peer_address(socket: &Descriptor) -> io::Result<Address> {
+    peer_address_of(socket.raw())
+}
+
+/// That of the peer of whatever has the number at the moment.
+pub(super) fn peer_address_of(number: RawFd) -> io::Result<Address> {
     let mut raw = Raw::empty();
     let mut length = Raw::capacity();
     // SAFETY: `raw` has room for `length` bytes.
-    unsafe { libc::getpeername(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    unsafe { libc::getpeername(number, raw.as_mut_ptr(), &mut length) }.or_errno()?;
     raw.set_length(length);
     address::decode(&raw)
 }

@@ -58,6 +58,7 @@ pub mod reopen_crowd;
 pub mod retract;
 pub mod streams;
 pub mod traffic;
+pub mod waiters;
 
 pub use family::Family;
 
@@ -121,6 +122,7 @@ const FILES: &[&[Scenario]] = &[
     traffic::ALL,
     streams::ALL,
     ends::ALL,
+    waiters::ALL,
 ];
 
 /// All scenarios, in the order of the table.
