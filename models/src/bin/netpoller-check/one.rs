@@ -383,7 +383,7 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         reach: match &outcome.completeness {
             Completeness::Exhaustive(_) => "all".to_owned(),
             Completeness::Part(share) => {
-                format!("part: {} of {} prefixes", share.done().len(), share.prefixes())
+                format!("part ({} of {} prefixes)", share.done().len(), share.prefixes())
             }
             Completeness::Ended => "end".to_owned(),
             Completeness::Bounded(bound) => format!("cut by {bound:?}").to_lowercase(),

@@ -125,7 +125,7 @@ fn concluded(mut report: Report, share: Share) -> Report {
         report.reach = "all".to_owned();
         report.share = None;
     } else {
-        report.reach = format!("part: {} of {} prefixes", share.done.len(), share.prefixes);
+        report.reach = format!("part ({} of {} prefixes)", share.done.len(), share.prefixes);
         report.share = Some(share);
     }
     report
@@ -183,17 +183,15 @@ fn together(parts: Vec<Report>) -> (Option<Report>, Option<(&'static str, String
         add_coverage(&mut whole.coverage, &part.coverage);
         // A part that is exhaustive by itself had nothing to divide, and so had the others.
         whole.exhaustive &= part.exhaustive;
-        match (&mut share, part.share) {
-            (Some(mine), Some(other)) => {
-                if !mine.add(&other) {
-                    let cause =
-                        "its parts are not of one frontier: the space was divided otherwise";
-                    wrong = Some(("apart", cause.to_owned()));
-                }
-            }
-            // Cut by a limit, or failed.
-            (Some(_), None) if !part.exhaustive => (share, whole.reach) = (None, part.reach),
-            _ => {}
+        if let (Some(mine), Some(other)) = (&mut share, &part.share)
+            && !mine.add(other)
+        {
+            let cause = "its parts are not of one frontier: the space was divided otherwise";
+            wrong = Some(("apart", cause.to_owned()));
+        }
+        // Cut by a limit, or failed.
+        if part.share.is_none() && !part.exhaustive && share.is_some() {
+            (share, whole.reach) = (None, part.reach);
         }
         whole.failure = whole.failure.or(part.failure);
     }
