@@ -51,14 +51,15 @@ pub use cause::Cause;
 #[cfg(feature = "shuttle")]
 pub use census::Census;
 #[cfg(feature = "shuttle")]
-pub use explore::{Explore, Replayed};
+pub use explore::{Explore, Explored, Prefixes, Replayed};
 pub use file::{FailureFile, Verdict};
 #[cfg(feature = "loom")]
 pub use on_loom::{Loom, LoomSc, LoomWeak};
 #[cfg(feature = "shuttle")]
 pub use on_shuttle::Shuttle;
 pub use outcome::{
-    Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling, Search,
+    Apart, Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling,
+    Search, Share,
 };
 pub use record::Told;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};

@@ -31,15 +31,16 @@
 
 use super::audit::Audit;
 use super::footprint::{Holds, Move, Told};
-use super::graph::Graph;
 use super::guide::Guide;
 use super::persistent::Waits;
 use super::tree::Tree;
+use super::walker::{Space, Walker};
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
 use crate::oracle::{self, Which};
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Domains of the terms of a fingerprint.
 mod domain {
@@ -117,7 +118,7 @@ impl Thread {
 
 #[derive(Debug)]
 enum Searcher {
-    States(Box<Graph>),
+    States(Box<Walker>),
     Schedules(Tree, Audit),
     /// No search: one execution, as a list of steps says.
     Steps(Guide),
@@ -213,8 +214,8 @@ impl Run {
         Run {
             limits: limits.clone(),
             searcher: match limits.search {
-                Search::States => Searcher::States(Box::new(Graph::new(true))),
-                Search::AllStates => Searcher::States(Box::new(Graph::new(false))),
+                Search::States => Searcher::States(Box::new(Walker::new(true))),
+                Search::AllStates => Searcher::States(Box::new(Walker::new(false))),
                 Search::Schedules => Searcher::Schedules(Tree::default(), Audit::default()),
             },
             phase: Phase::Idle,
@@ -238,9 +239,27 @@ impl Run {
         }
     }
 
+    /// Has this run take part in going through a space that is divided.
+    pub(super) fn share(&mut self, walker: Walker) {
+        self.searcher = Searcher::States(Box::new(walker));
+    }
+
+    /// What is gone through, if states are known.
+    pub(super) fn space(&self) -> Option<&Arc<Space>> {
+        match &self.searcher {
+            Searcher::States(walker) => Some(walker.space()),
+            _ => None,
+        }
+    }
+
     /// Has the one execution of this run follow a list of steps.
     pub(super) fn follow(&mut self, guide: Guide) {
         self.searcher = Searcher::Steps(guide);
+    }
+
+    /// Whether it does that.
+    pub(super) fn follows(&self) -> bool {
+        matches!(self.searcher, Searcher::Steps(_))
     }
 
     /// What became of that.
@@ -318,10 +337,10 @@ impl Run {
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
         let watched = core::mem::take(&mut thread.watched);
-        if let Searcher::States(graph) = &mut self.searcher
+        if let Searcher::States(walker) = &mut self.searcher
             && let Some(told) = watched
         {
-            graph.will_tell(declared, told);
+            walker.will_tell(declared, told);
         }
         self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
@@ -338,8 +357,8 @@ impl Run {
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
             let _ = self.go_on(me);
-        } else if let Searcher::States(graph) = &mut self.searcher {
-            graph.ends();
+        } else if let Searcher::States(walker) = &mut self.searcher {
+            walker.ends();
         }
         all
     }
@@ -380,7 +399,7 @@ impl Run {
         let fingerprint = self.all_but_threads() ^ self.declared;
         let way = match &mut self.searcher {
             Searcher::States(_) if self.offers[0].thread == SETUP => Some(0), // the final check
-            Searcher::States(graph) => graph.decide(fingerprint, &self.stands),
+            Searcher::States(walker) => walker.decide(fingerprint, &self.stands),
             Searcher::Schedules(..) if ways == 1 => Some(0),
             Searcher::Schedules(tree, audit) => {
                 audit.decides(fingerprint, ways, None);
@@ -512,7 +531,7 @@ impl Run {
         let chooser = term(domain::CHOICE, me as u64, thread.history);
         let fingerprint = self.all_but_threads() ^ self.declared ^ thread.term ^ chooser;
         let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.choose(fingerprint, ways),
+            Searcher::States(walker) => walker.choose(fingerprint, ways),
             Searcher::Schedules(tree, audit) => {
                 audit.decides(fingerprint, ways, Some(me));
                 Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
@@ -645,7 +664,7 @@ impl Run {
         }
         self.objects ^= term(digest);
         match &mut self.searcher {
-            Searcher::States(graph) => graph.tells(told),
+            Searcher::States(walker) => walker.tells(told),
             Searcher::Schedules(_, audit) => audit.oracle(name, digest),
             Searcher::Steps(_) => {}
         }
@@ -662,28 +681,29 @@ impl Run {
         self.failure.as_ref()
     }
 
-    /// The execution is over.
-    pub(super) fn end(&mut self) {
+    /// The execution is over, if one is under way: whether one was.
+    pub(super) fn end(&mut self) -> bool {
         if self.phase == Phase::Idle {
-            return;
+            return false;
         }
         self.phase = Phase::Idle;
         self.executions += 1;
         self.depth = self.depth.max(self.steps);
         match &mut self.searcher {
-            Searcher::States(graph) => self.cut += u64::from(graph.end()),
+            Searcher::States(walker) => self.cut += u64::from(walker.end()),
             Searcher::Schedules(tree, audit) => {
                 audit.end();
                 tree.end();
             }
             Searcher::Steps(_) => {}
         }
+        true
     }
 
     /// Whether there is nothing left to explore.
     pub(super) fn exhausted(&mut self) -> bool {
         match &mut self.searcher {
-            Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
+            Searcher::States(walker) => walker.exhausted(),
             Searcher::Schedules(tree, _) => tree.exhausted(),
             Searcher::Steps(_) => self.executions > 0,
         }
@@ -692,15 +712,15 @@ impl Run {
     /// How many states are known.
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
-            Searcher::States(graph) => graph.states(),
+            Searcher::States(walker) => walker.space().states(),
             Searcher::Schedules(_, audit) => audit.states(),
             Searcher::Steps(_) => 0,
         }
     }
 
-    /// The limit that forbids another execution.
-    pub(super) fn bound(&self, elapsed: std::time::Duration) -> Option<Bound> {
-        if self.limits.executions.is_some_and(|most| self.executions >= most) {
+    /// The limit that forbids another execution, after so many.
+    pub(super) fn bound(&self, executions: u64, elapsed: std::time::Duration) -> Option<Bound> {
+        if self.limits.executions.is_some_and(|most| executions >= most) {
             Some(Bound::Executions)
         } else if self.limits.time.is_some_and(|most| elapsed >= most) {
             Some(Bound::Time)
