@@ -21,7 +21,7 @@ fn check(behaviour: &Behaviour<Simulated>, config: Config) {
 }
 
 macro_rules! tests {
-    ($($area:ident: {$($name:ident: $about:literal $rules:tt $go:tt;)*})*) => {$($(
+    ($($area:ident: {$($name:ident: $about:literal $rules:tt $go:tt $(on $epoll:ident)?;)*})*) => {$($(
         #[test]
         fn $name() {
             let behaviour = behaviour::named(stringify!($name));

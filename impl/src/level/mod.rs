@@ -305,7 +305,7 @@ impl<P: Primitives, M: Multiplexer> Queue<P, M> {
     }
 
     fn usable(&self, batch: &Reports, asked: bool) -> io::Result<()> {
-        batch.usable(asked, &[M::number(&self.breaks), M::number(&self.turn)])
+        batch.usable(asked, &self.own_numbers())
     }
 
     /// Puts the break there.
@@ -328,9 +328,14 @@ impl<P: Primitives, M: Multiplexer> Queue<P, M> {
         if state.lead == Lead::Outdated { kernel.raise(&self.breaks) } else { Ok(()) } // NP-LEVEL-4
     }
 
-    /// The break and the turn, for oracles and diagnostics.
+    /// The signals of the break and of the turn. Not a step of the program.
     pub fn signals(&self) -> [&M::Signal; 2] {
         [&self.breaks, &self.turn]
+    }
+
+    /// The numbers of the break and of the turn.
+    pub fn own_numbers(&self) -> [i32; 2] {
+        self.signals().map(M::number)
     }
 
     /// The numbers that are registered, and under which tokens; without the break. Not a step of

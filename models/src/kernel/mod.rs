@@ -89,7 +89,7 @@ pub use stub::{StubFd, StubKernel, StubQueue};
 use core::sync::atomic::Ordering;
 use faults::Counts;
 use names::Names;
-use netpoller::seam::os::Epoll;
+use netpoller::seam::os::{Epoll, PosixPoll};
 use netpoller::seam::{Arc, Atomic, Instant, Kernel, Mutex, Os, Primitives, System};
 use table::Table;
 use time::Alarms;
@@ -113,6 +113,12 @@ impl<P: Primitives> Timed for SimKernel<P> {
 
 /// The real kernel's time is that of the machine.
 impl Timed for Epoll {
+    fn time(&self) -> Instant {
+        Os.now()
+    }
+}
+
+impl Timed for PosixPoll {
     fn time(&self) -> Instant {
         Os.now()
     }
