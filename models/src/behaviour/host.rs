@@ -1,7 +1,7 @@
 //! What a behaviour needs of a system beyond the seam.
 
 use crate::engine::Engine;
-use crate::kernel::SimKernel;
+use crate::kernel::{LevelKernel, SimKernel};
 use crate::world::Model;
 use netpoller::seam::os::{Descriptor, Epoll, PosixPoll};
 use netpoller::seam::{Kernel, Os, Portable, System};
@@ -40,6 +40,18 @@ impl<E: Engine> Host for Model<E, SimKernel<E>> {
 
     fn regular_file(&self) -> io::Result<Fd<Self>> {
         self.kernel().regular_file()
+    }
+}
+
+impl<E: Engine> Host for Model<E, LevelKernel<E>> {
+    const EXACT_TIME: bool = true;
+
+    fn beside(&self) -> Self {
+        Model::beside(self)
+    }
+
+    fn regular_file(&self) -> io::Result<Fd<Self>> {
+        self.kernel().simulated().regular_file()
     }
 }
 

@@ -21,6 +21,7 @@
 //! | `freedom` | what a kernel may do beyond what Linux was seen to do |
 //! | `raw` | system calls by number, for recorded programs |
 //! | `seam` | the same for the poller under test |
+//! | `level` | the same, asked in the manner of poll(2) |
 //! | `stub` | a kernel that has nothing but a break, and orders nothing |
 //!
 //! # Locks
@@ -65,6 +66,7 @@ mod event;
 mod faults;
 mod freedom;
 mod harvest;
+mod level;
 mod names;
 mod pipe;
 mod raw;
@@ -82,6 +84,7 @@ pub use epoll::{Key, Report};
 pub use errno::Errno;
 pub use faults::Faults;
 pub use freedom::Freedom;
+pub use level::{LevelKernel, LevelQueue, SimSignal};
 pub use raw::{Control, Raw};
 pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};
