@@ -297,3 +297,84 @@ impl Batch for Reports {
         self.events[place]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seam::os::PosixPoll;
+    use crate::seam::{Os, Primitives};
+    use netpoller_spec::token::Generation;
+    use std::collections::BTreeSet;
+
+    const BREAK: i32 = 3;
+    const ONE: i32 = 5;
+
+    fn state() -> State<Os> {
+        let mut state = State::with_break(BREAK);
+        state.enter(ONE, Token::entry(0, Generation::FIRST)).expect("a free number");
+        state
+    }
+
+    fn array(state: &mut State<Os>) -> Reports {
+        let mut batch = Reports::with_capacity(4);
+        state.make_array::<PosixPoll>(&mut batch);
+        batch
+    }
+
+    #[test]
+    fn what_makes_a_difference_in_the_future_changes_the_digest() {
+        type Change = (&'static str, fn(&mut State<Os>));
+        let changes: [Change; 11] = [
+            ("nothing", |_| ()),
+            ("another number", |s| {
+                s.enter(7, Token::entry(1, Generation::FIRST)).expect("a free number");
+            }),
+            ("armed to read", |s| drop(s.arm(ONE, Mode::Read))),
+            ("armed to write", |s| drop(s.arm(ONE, Mode::Write))),
+            ("the break is held", |s| drop(array(s))),
+            ("on its way out", |s| s.disarm_for_good(ONE).expect("it is registered")),
+            ("somebody leads", |s| s.lead = Lead::Current),
+            ("the leader is outdated", |s| s.lead = Lead::Outdated),
+            ("somebody follows", |s| s.followers = 1),
+            ("the turn is up", |s| s.turn = true),
+            ("somebody waits for a number", |s| s.wait_for(ONE, &Os::parker())),
+        ];
+        let mut seen = BTreeSet::new();
+        for (what, change) in changes {
+            let mut state = state();
+            change(&mut state);
+            assert!(seen.insert(state.digest().expect("a digest")), "{what}: digest of another");
+        }
+        // And what was reported last, where nothing else is different.
+        let mut other = state();
+        other.last = ONE;
+        assert!(seen.insert(other.digest().expect("a digest")), "reported last: digest of another");
+    }
+
+    #[test]
+    fn the_way_there_makes_no_difference() {
+        let mut state = state();
+        let before = state.digest();
+        state.arm(ONE, Mode::Read).expect("it is registered");
+        let mut batch = array(&mut state);
+        let place = batch.asked().iter_mut().find(|place| place.number == ONE).expect("armed");
+        place.found = Bits::IN.0 as i16;
+        state.let_go(&batch);
+        state.report(&mut batch);
+        assert_eq!(batch.len(), 1, "a report");
+        state.last = BREAK;
+        assert_eq!(state.digest(), before, "all was undone");
+    }
+
+    #[test]
+    fn the_array_begins_after_what_was_reported_last() {
+        let mut state = state();
+        for number in [7, 9] {
+            state.enter(number, Token::entry(number as u32, Generation::FIRST)).expect("free");
+            state.arm(number, Mode::Read).expect("it is registered");
+        }
+        state.last = 7;
+        let numbers = |batch: Reports| batch.asked.iter().map(|a| a.number).collect::<Vec<_>>();
+        assert_eq!(numbers(array(&mut state)), [9, BREAK, 7], "nothing is armed in {ONE}");
+    }
+}
