@@ -41,6 +41,7 @@ pub const ALL: &[Scenario] = &[
     level_breaks_for_two::SCENARIO,
     level_passing_poll::SCENARIO,
     level_deadline::SCENARIO,
+    level_late_drain::SCENARIO,
     level_one_of_two_pollers_ends::SCENARIO,
     level_batch_of_one::SCENARIO,
 ];
@@ -391,6 +392,45 @@ scenario! {
             })
             .finally(move || {
                 drop(writer);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// The rest of a poll that ends: it has harvested a break, and drains while a reader arms. What it
+    /// drains may be the token that was posted for the poller that stays, and the flag says all the
+    /// time that a break is on its way.
+    family: Break;
+    rules: "NP-BREAK-5 NP-LEVEL-4";
+    from: "a driver that is dropped while another one stays, without its beginning";
+    fn level_late_drain<E>() -> Plan {
+        let Wired { poller, done } = level::<E>();
+        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+        write_one::<E>(&writer, 7);
+        poller.wake().expect("the simulated kernel takes tokens");
+        let [ends, stays, stopper] = [(); 3].map(|()| poller.clone());
+        let [seen, seen_too] = [(); 2].map(|()| Arc::clone(&done));
+        let reader = Arc::new(reader);
+        let last = Arc::clone(&reader);
+        Plan::new()
+            .thread("ends", move || {
+                let drained = ends.system().kernel().drain(ends.queue());
+                assert_that(drained.is_ok(), || format!("the drain got {drained:?}"));
+                // The token may have been the last one: then it is passed on. What was armed is not
+                // its business.
+                if seen_too.load(Ordering::Acquire) == 1 {
+                    posts::<E>(&ends);
+                }
+            })
+            .thread("stays", move || drive::<E>(&stays, &seen))
+            .thread("reader", move || {
+                waits::<E>(&reader, Mode::Read);
+                done.store(1, Ordering::Release);
+                posts::<E>(&stopper);
+            })
+            .finally(move || {
+                drop((last, writer));
                 over(&poller);
             })
     }
