@@ -165,8 +165,8 @@ impl<P: Primitives> LevelKernel<P> {
             };
             assert!(
                 same || std::thread::panicking(),
-                "the number {number} was closed while a thread asked about it: its file lives on \
-                 until that is over (NP-LEVEL-5)"
+                "NP-LEVEL-5 broken: the number {number} was closed while a thread asked about it: its \
+                 file lives on until that is over"
             );
         }
     }
