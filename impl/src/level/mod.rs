@@ -10,7 +10,7 @@
 //!
 //! All of it is under one lock, `state`.
 //!
-//! * An [`Entry`](set::Entry) for each registered number: its token, the directions that are *armed*,
+//! * An entry for each registered number: its token, the directions that are *armed*,
 //!   and by how many threads it is *held*, which have it in the array that they are asking about.
 //! * `lead`: at most one thread sleeps on the set, the *leader*. `Outdated`: something was armed or
 //!   taken out since it made its array.
