@@ -69,10 +69,13 @@
 //!
 //! # Platform
 //!
-//! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics.
+//! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics. Other Unix systems whose poll(2) has the bits of
+//! Linux (FreeBSD, macOS and their kin) take [`portable`], which Linux has as well.
 
 #![deny(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!("netpoller needs a Unix: epoll or poll(2)");
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("netpoller needs 64-bit atomics");
 
@@ -91,12 +94,15 @@ pub mod idle;
 mod in_flight;
 mod io;
 #[doc(hidden)]
+pub mod level;
+#[doc(hidden)]
 pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
 #[doc(hidden)]
 pub mod poller;
+pub mod portable;
 #[doc(hidden)]
 pub mod ready;
 #[doc(hidden)]
@@ -112,11 +118,10 @@ mod stats;
 mod sys;
 mod timers;
 
-pub use driver::Driver;
+pub use driver::{Driver, Real};
 pub use error::Reason;
 pub use netpoller_spec::Mode;
-
-pub use seam::{Address, HowToShut, Instant, Os};
+pub use seam::{Address, HowToShut, Instant, Os, Portable};
 pub use show::{Parked, ParkedWait};
 pub use stats::Stats;
 

@@ -82,10 +82,13 @@ impl<S: System> Poller<S> {
     }
 
     /// Makes a change of the set known to a thread that blocks on the old one.
+    ///
+    /// Whatever the flag of the break says (NP-BREAK-5): a break that is on its way may be taken by a
+    /// thread that does not come back to wait, and its promise is to look at work, not at the set.
     pub(crate) fn take_note(&self, change: SetChange) -> io::Result<()> {
         match change {
             SetChange::InForce => Ok(()),
-            SetChange::NeedsBreak => self.wake(),
+            SetChange::NeedsBreak => self.shared.system.kernel().post(&self.shared.queue),
         }
     }
 }

@@ -22,7 +22,7 @@ pub use core::sync::atomic::Ordering;
 pub use kernel::{
     Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
 };
-pub use os::Os;
+pub use os::{Os, Portable};
 pub use plain::{Counter, Note, Spread};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never
 // raced for. The reference count of an `Arc` has no effect on the state machine.
