@@ -3,8 +3,8 @@
 #   1. Nothing in impl/src outside seam/ and sys/ names std::sync, std::thread, std::time, std::net,
 #      core::sync::atomic or libc. Comments and their examples may.
 #   2. No model checker and no simulated kernel is in the dependency tree of netpoller, nor anything
-#      else than netpoller-spec and libc, and with the feature `runtime` what that is built on;
-#      netpoller-spec has no dependency at all.
+#      else than netpoller-spec and libc, and, where a feature asks for it, tracing and what the runtime is
+#      built on; netpoller-spec has no dependency at all.
 # Costs: a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,9 +22,10 @@ if [ -n "$found" ]; then
     failed=1
 fi
 
+# $2: a flag, or none.
 tree() {
-    # shellcheck disable=SC2086 # $2: no argument or one
-    cargo tree --locked --package "$1" --edges no-dev $2 --prefix none --format '{p}' |
+    # shellcheck disable=SC2086 # none is no argument
+    cargo tree --locked --package "$1" $2 --edges no-dev --prefix none --format '{p}' |
         cut -d' ' -f1 | sort -u | tr '\n' ' '
 }
 expect() {
@@ -35,8 +36,8 @@ expect() {
     fi
 }
 expect netpoller "$(tree netpoller '')" "libc netpoller netpoller-spec "
-expect netpoller "$(tree netpoller --all-features)" \
-    "async-task crossbeam-deque crossbeam-epoch crossbeam-utils libc netpoller netpoller-spec pin-project-lite "
+expect "netpoller with all features" "$(tree netpoller --all-features)" \
+    "async-task crossbeam-deque crossbeam-epoch crossbeam-utils libc netpoller netpoller-spec pin-project-lite tracing tracing-core "
 expect netpoller-spec "$(tree netpoller-spec --all-features)" "netpoller-spec "
 
 [ "$failed" -eq 0 ] && echo "the seam is the only way in"

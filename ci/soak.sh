@@ -6,10 +6,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 rounds=${1:-50}
-cargo test --locked --package netpoller-tests --test races --test traffic --no-run
+cargo test --locked --package netpoller-tests --test on_epoll --test on_poll --no-run
 round=1
 while [ "$round" -le "$rounds" ]; do
     echo "round $round of $rounds"
-    cargo test --locked --quiet --package netpoller-tests --test races --test traffic
+    cargo test --locked --quiet --package netpoller-tests --test on_epoll --test on_poll -- races:: traffic::
     round=$((round + 1))
 done

@@ -24,8 +24,9 @@
 
 use crate::desc::{Desc, Incarnation, Wakers, wake, woken};
 use crate::error::Reason;
-use crate::observe::{Call, Place, Returned, Step};
-use crate::poller::Poller;
+use crate::in_flight::InFlight;
+use crate::observe::{Call, Noted, Place, Returned, Step};
+use crate::poller::{Poller, Shared};
 use crate::seam::{Instant, Mutex, Ordering, System};
 use crate::source::Source;
 use crate::timers::{Entry, Timers};
@@ -41,6 +42,9 @@ pub struct Consequences {
     pub wakers: Wakers,
     /// A poller would sleep past an entry that was pushed (NP-TIME-12).
     pub break_poller: bool,
+    /// By how much the count of those who are on their way was raised: to be lowered when the wakers
+    /// have been woken (NP-WAKE-3).
+    pub taken: u64,
 }
 
 fn expired(word: info::Word) -> [bool; 2] {
@@ -56,6 +60,7 @@ impl<S: System> Incarnation<'_, S> {
     pub(crate) fn set_deadline(
         &self,
         timers: &Timers<S>,
+        in_flight: &InFlight<S>,
         concerned: [bool; 2],
         deadline: Option<Instant>,
     ) -> Result<Consequences, netpoller_spec::Reason> {
@@ -64,17 +69,21 @@ impl<S: System> Incarnation<'_, S> {
         // The first instant is taken: 0 says that there is no deadline.
         let deadline = deadline.map_or(time::NONE, |deadline| deadline.as_nanos().max(1));
         self.system.called(&Call::SetDeadline { place: self.place, concerned, deadline, now });
-        let set = self.enter_deadline(timers, concerned, deadline, now);
+        let set = self.enter_deadline(timers, in_flight, concerned, deadline, now);
         self.returned(match &set {
             Ok(consequences) => woken(&consequences.wakers),
             Err(reason) => Returned::Failed(*reason),
         });
+        if let Ok(consequences) = &set {
+            self.note_expired(consequences);
+        }
         set
     }
 
     fn enter_deadline(
         &self,
         timers: &Timers<S>,
+        in_flight: &InFlight<S>,
         concerned: [bool; 2],
         deadline: u64,
         now: u64,
@@ -85,7 +94,16 @@ impl<S: System> Incarnation<'_, S> {
             return Err(netpoller_spec::Reason::Closed);
         }
         let change = time::set(*ledger, expired(word), concerned, deadline, now);
-        Ok(self.carry_out(&mut ledger, word, change, timers, now))
+        Ok(self.carry_out(&mut ledger, word, change, timers, in_flight, now))
+    }
+
+    /// Says that a deadline has expired, if one has, and who is about to be woken because of it. To be
+    /// called without the control lock.
+    fn note_expired(&self, consequences: &Consequences) {
+        if consequences.taken > 0 {
+            self.system.noted(&Noted::Expired { place: self.place });
+            self.note_woken(&consequences.wakers);
+        }
     }
 
     /// The deadline of one direction, whether it has expired or not.
@@ -110,6 +128,7 @@ impl<S: System> Incarnation<'_, S> {
         word: info::Word,
         change: Change,
         timers: &Timers<S>,
+        in_flight: &InFlight<S>,
         now: u64,
     ) -> Consequences {
         *ledger = change.ledger;
@@ -130,6 +149,8 @@ impl<S: System> Incarnation<'_, S> {
             // NP-WAIT-3, the side of whoever lets a deadline expire. Pairs with the fence in
             // `Incarnation::poll_wait`.
             S::fence(Ordering::SeqCst);
+            done.taken = 2;
+            in_flight.raise(done.taken);
             done.wakers = Mode::BOTH.map(|mode| {
                 let expired = change.expired[mode as usize] == Some(true);
                 expired.then(|| self.desc.slot(mode).cancel(&self.at(mode)).1).flatten()
@@ -148,23 +169,28 @@ impl<S: System> Desc<S> {
         &self,
         system: &S,
         timers: &Timers<S>,
+        in_flight: &InFlight<S>,
         entry: Entry,
         now: Instant,
     ) -> Option<Consequences> {
         system.called(&Call::Fire { index: entry.index, now: now.as_nanos() });
-        let fired = self.look(system, timers, entry, now);
-        let done = fired.as_ref().map_or(Returned::Superseded, |fired| woken(&fired.wakers));
+        let fired = self.look(system, timers, in_flight, entry, now);
+        let done = fired.as_ref().map_or(Returned::Superseded, |(_, fired)| woken(&fired.wakers));
         system.returned(entry.index, &done);
-        fired
+        let (place, fired) = fired?;
+        Incarnation { system, desc: self, place }.note_expired(&fired);
+        Some(fired)
     }
 
+    /// The same for the incarnation that it is.
     fn look(
         &self,
         system: &S,
         timers: &Timers<S>,
+        in_flight: &InFlight<S>,
         entry: Entry,
         now: Instant,
-    ) -> Option<Consequences> {
+    ) -> Option<(Place, Consequences)> {
         let mut ledger = self.control.lock();
         // For whichever incarnation it is: the control lock keeps it from ending (NP-TIME-10).
         let place = Place { index: entry.index, generation: self.generation() };
@@ -172,7 +198,7 @@ impl<S: System> Desc<S> {
         let now = now.as_nanos();
         let word = incarnation.info();
         let change = time::fire(*ledger, expired(word), entry.when, now)?;
-        Some(incarnation.carry_out(&mut ledger, word, change, timers, now))
+        Some((place, incarnation.carry_out(&mut ledger, word, change, timers, in_flight, now)))
     }
 }
 
@@ -248,8 +274,10 @@ impl<S: System> Poller<S> {
         concerned: [bool; 2],
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        let done = incarnation.set_deadline(&self.shared.timers, concerned, deadline);
-        let Consequences { wakers, break_poller } = done.map_err(Reason::from)?;
+        let Shared { timers, in_flight, .. } = &*self.shared;
+        let done = incarnation.set_deadline(timers, in_flight, concerned, deadline);
+        let Consequences { wakers, break_poller, taken } = done.map_err(Reason::from)?;
+        let _taken = in_flight.taken(taken);
         let broken = if break_poller { self.wake() } else { Ok(()) }; // NP-TIME-12
         wake(wakers); // last: a waker that panics leaves nothing half done
         broken

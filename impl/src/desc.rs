@@ -35,8 +35,8 @@
 //! memory of descriptors (`slab`).
 
 use crate::error::WaitError;
-use crate::observe::{Call, Place, Returned, Step};
-use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
+use crate::observe::{Call, Noted, Place, Returned, Step};
+use crate::seam::{Atomic, Mutex, Note, Ordering, System, condensed};
 use crate::slot::{At, Slot};
 use core::task::{Poll, Waker};
 use netpoller_spec::events::Report;
@@ -57,6 +57,8 @@ pub struct Desc<S: System> {
     read: Slot<S>,
     write: Slot<S>,
     pub(crate) control: S::Mutex<Ledger>,
+    /// The number of the descriptor that the incarnation is of. For diagnostics (`show`).
+    pub(crate) number: Note,
 }
 
 /// One wait of one task: nothing, or the ticket under which it is parked.
@@ -108,6 +110,7 @@ impl<S: System> Desc<S> {
             read: Slot::new(generation),
             write: Slot::new(generation),
             control: S::Mutex::new(Ledger::default(), digest),
+            number: Note::default(),
         }
     }
 
@@ -126,6 +129,11 @@ impl<S: System> Desc<S> {
             wakers: [self.read.peek_waker(), self.write.peek_waker()],
             ledger: self.control.peek(|ledger| *ledger),
         }
+    }
+
+    /// How many tasks are parked, of both directions.
+    pub(crate) fn parked(&self) -> usize {
+        usize::from(self.read.parked()) + usize::from(self.write.parked())
     }
 
     pub(crate) fn slot(&self, mode: Mode) -> &Slot<S> {
@@ -213,6 +221,9 @@ impl<S: System> Incarnation<'_, S> {
             (Poll::Pending, Some(ticket)) => Returned::Parked(ticket),
             (Poll::Pending, None) => Returned::Done, // which no wait may return
         });
+        if turn.is_pending() {
+            self.system.noted(&Noted::Parked { place: self.place, mode });
+        }
         turn
     }
 
@@ -296,7 +307,16 @@ impl<S: System> Incarnation<'_, S> {
         self.system.called(&Call::Notify { place: self.place, concerned });
         let wakers = [deliver(Mode::Read, report.read), deliver(Mode::Write, report.write)];
         self.returned(woken(&wakers));
+        self.note_woken(&wakers);
         wakers
+    }
+
+    /// Says who is about to be woken, if anybody is.
+    pub(crate) fn note_woken(&self, wakers: &Wakers) {
+        let woken = [wakers[0].is_some(), wakers[1].is_some()];
+        if woken != [false, false] {
+            self.system.noted(&Noted::Woken { place: self.place, woken });
+        }
     }
 
     /// Begins to close: everybody who waits, or is about to, is told. The wakers are the
@@ -306,6 +326,10 @@ impl<S: System> Incarnation<'_, S> {
         self.system.called(&Call::Close { place: self.place });
         let wakers = self.close_and_cancel();
         self.returned(wakers.as_ref().map_or(Returned::Superseded, woken));
+        if let Some(wakers) = &wakers {
+            self.system.noted(&Noted::Closed { place: self.place });
+            self.note_woken(wakers);
+        }
         wakers
     }
 

@@ -1,23 +1,45 @@
 //! A thread that polls, for programs that bring no loop of their own, and the global poller.
 
+use crate::error::Reason;
 use crate::poller::{Poller, Shape};
 use crate::ready::Ready;
 use crate::seam::os::{Worker, spawn, yield_now};
-use crate::seam::{Arc, OnceLock, Ordering, Os, Primitives};
+use crate::seam::{Arc, OnceLock, Ordering, Os, Portable, Primitives, System};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// A system of the machine that this program runs on, and not of a model: it has threads, and one
+/// poller for all of the process.
+pub trait Real: System + Default {
+    /// Where that poller is.
+    #[doc(hidden)]
+    fn place() -> &'static OnceLock<(Poller<Self>, Driver<Self>)>;
+}
+
+macro_rules! real {
+    ($($system:ty),*) => {$(
+        impl Real for $system {
+            fn place() -> &'static OnceLock<(Poller<Self>, Driver<Self>)> {
+                static GLOBAL: OnceLock<(Poller<$system>, Driver<$system>)> = OnceLock::new();
+                &GLOBAL
+            }
+        }
+    )*};
+}
+
+real!(Os, Portable);
+
 /// A thread that polls a poller until this is dropped.
 #[derive(Debug)]
-pub struct Driver {
-    poller: Poller<Os>,
+pub struct Driver<S: Real = Os> {
+    poller: Poller<S>,
     stop: Arc<Stop>,
     thread: Option<Worker>,
 }
 
 type Stop = <Os as Primitives>::AtomicU32;
 
-impl Poller<Os> {
+impl<S: Real> Poller<S> {
     /// A poller with an event queue of its own.
     ///
     /// # Errors
@@ -25,7 +47,7 @@ impl Poller<Os> {
     /// When the kernel cannot make an event queue, for example because the table of descriptors
     /// is full.
     pub fn new() -> io::Result<Self> {
-        Poller::on(Os, Shape::default())
+        Poller::on(S::default(), Shape::default())
     }
 
     /// The poller of the process. Made on first use, together with the thread that drives it;
@@ -34,15 +56,14 @@ impl Poller<Os> {
     /// # Errors
     ///
     /// When the kernel has no event queue or no thread for it. The next call tries again.
-    pub fn global() -> io::Result<&'static Poller<Os>> {
-        static GLOBAL: OnceLock<(Poller<Os>, Driver)> = OnceLock::new();
-        if let Some((poller, _driver)) = GLOBAL.get() {
+    pub fn global() -> io::Result<&'static Poller<S>> {
+        if let Some((poller, _driver)) = S::place().get() {
             return Ok(poller);
         }
         let poller = Poller::new()?;
         let driver = poller.drive()?;
         // Of several first users one wins; what the others made goes away again.
-        let (poller, _driver) = GLOBAL.get_or_init(|| (poller, driver));
+        let (poller, _driver) = S::place().get_or_init(|| (poller, driver));
         Ok(poller)
     }
 
@@ -53,10 +74,16 @@ impl Poller<Os> {
     /// (foreign code closed its descriptor) does: all descriptors of the poller are closed then,
     /// so that every wait ends with an error.
     ///
+    /// Dropping the last driver ends no wait: tasks stay parked until somebody polls again or
+    /// their sources are closed.
+    ///
     /// # Errors
     ///
-    /// When the thread cannot be started.
-    pub fn drive(&self) -> io::Result<Driver> {
+    /// When the thread cannot be started. [`Reason::Forked`] in a child that was forked.
+    pub fn drive(&self) -> io::Result<Driver<S>> {
+        if !self.is_of_this_process() {
+            return Err(Reason::Forked.into());
+        }
         let stop = Arc::new(Stop::new(0));
         let (poller, seen) = (self.clone(), Arc::clone(&stop));
         let thread = spawn("netpoller-driver", move || drive(&poller, &seen))?;
@@ -64,7 +91,7 @@ impl Poller<Os> {
     }
 }
 
-fn drive(poller: &Poller<Os>, stop: &Stop) {
+fn drive<S: Real>(poller: &Poller<S>, stop: &Stop) {
     let mut ready = Ready::new();
     // Acquire: pairs with the store in `Driver::drop`. That the store is seen by the driver it is
     // meant for follows from NP-BREAK-4: the break comes after it.
@@ -84,7 +111,7 @@ fn drive(poller: &Poller<Os>, stop: &Stop) {
     }
 }
 
-impl Drop for Driver {
+impl<S: Real> Drop for Driver<S> {
     fn drop(&mut self) {
         // Release: pairs with the load in `drive`.
         self.stop.store(1, Ordering::Release);

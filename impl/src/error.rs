@@ -7,6 +7,7 @@
 //! | the kernel gave up on a connection (ETIMEDOUT) | `TimedOut` | none |
 //! | the kernel cannot report readiness for it | `Unsupported` | `NotPollable` |
 //! | a waiter is asked for while somebody has the right of that direction | `ResourceBusy` | `Busy` |
+//! | the poller belongs to the process that this one was forked from | `PermissionDenied` | `Forked` |
 //! | anything a system call returned | the kind of its errno | none |
 //!
 //! # Misuse
@@ -27,6 +28,8 @@
 //! | registering what has no readiness | error, `Unsupported`; `adopt` takes it in blocking mode |
 //! | waiting for readiness of a descriptor in blocking mode | error, `NotPollable` |
 //! | more users than can be counted (2^26, all of them leaked guards) | error, `ResourceBusy` |
+//! | registering in a forked child, or starting a driver there | error, `Forked` |
+//! | polling, waking or waiting in a forked child | takes events of the parent; not checked |
 //! | a number that foreign code has closed or replaced | the errors of the kernel; never a panic |
 //! | an empty buffer | `Ok(0)` at once, and `Closed` on a closed descriptor |
 //!
@@ -57,6 +60,8 @@ pub enum Reason {
     NotPollable,
     /// The right to wait in that direction is in somebody else's hands.
     Busy,
+    /// The poller was made in the process that this one was forked from, and shares its event queue.
+    Forked,
 }
 
 impl Reason {
@@ -83,6 +88,7 @@ impl core::fmt::Display for Reason {
             Reason::DeadlineExceeded => "the deadline has passed",
             Reason::NotPollable => "the descriptor cannot be polled for readiness",
             Reason::Busy => "another task has the right to wait in this direction",
+            Reason::Forked => "the poller is that of the process that this one was forked from",
         })
     }
 }
@@ -96,6 +102,7 @@ impl From<Reason> for io::Error {
             Reason::DeadlineExceeded => io::ErrorKind::TimedOut,
             Reason::NotPollable => io::ErrorKind::Unsupported,
             Reason::Busy => io::ErrorKind::ResourceBusy,
+            Reason::Forked => io::ErrorKind::PermissionDenied,
         };
         io::Error::new(kind, reason)
     }

@@ -307,6 +307,14 @@ impl<S: System> FdLock<S> {
         Word::from_bits(self.word.peek())
     }
 
+    /// How many callers are queued for each direction, for diagnostics.
+    pub(crate) fn peek_queued(&self) -> [usize; 2] {
+        self.queues.peek(|queues| match queues {
+            None => [0, 0],
+            Some(queues) => [queues.read.waiting.len(), queues.write.waiting.len()],
+        })
+    }
+
     fn newest(&self) -> Word {
         // Relaxed: `apply` writes by compare-exchange, which acquires; the other callers look
         // under the lock of the queues, or are the only ones left.

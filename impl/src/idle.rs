@@ -38,8 +38,9 @@ use crate::poller::Poller;
 use crate::ready::Ready;
 use crate::seam::{Atomic, OnceLock, Ordering, Parker, System};
 use core::time::Duration;
+pub use netpoller_spec::election::Rest;
 use netpoller_spec::election::{
-    self, Call, Found, Move, Polling, Rest, Word, back, found, rest, search, unparked,
+    self, Call, Found, Move, Polling, Word, back, found, rest, search, unparked,
 };
 use std::io;
 
@@ -257,8 +258,8 @@ impl<S: System> Worker<'_, S> {
     }
 
     /// Sleeps until there is something to do: in the kernel if no other worker does, else on its parker.
-    /// `work` looks for work, wherever a worker may find some; it is called once the
-    /// others know that this one is going to sleep.
+    /// `work` looks for work, wherever a worker may find some; it is called once the others know that
+    /// this one is going to sleep, and is told where.
     ///
     /// The worker is searching afterwards, unless the workers are shut down. What came of a poll is in
     /// `ready`: wake it, then look for work.
@@ -269,7 +270,7 @@ impl<S: System> Worker<'_, S> {
     pub fn sleep(
         &mut self,
         ready: &mut Ready<S>,
-        work: impl FnOnce() -> bool,
+        work: impl FnOnce(Rest) -> bool,
     ) -> io::Result<Slept> {
         let (idle, number) = (self.idle, self.number);
         let searching = core::mem::take(&mut self.searching);
@@ -280,7 +281,7 @@ impl<S: System> Worker<'_, S> {
         // NP-IDLE-1, NP-IDLE-2: between lying down and the last look for work. Pairs with the fence in
         // `Idle::work`.
         S::fence(Ordering::SeqCst);
-        let work = work();
+        let work = work(place);
         self.searching = true;
         if place == Rest::Poll {
             let polled = if work { Ok(0) } else { idle.poller.poll(ready, None) };

@@ -51,13 +51,34 @@
 //! * Which of several polling threads returns because of a break is not defined.
 //! * Fairness between descriptors is the kernel's order of reports, nothing more.
 //! * In a forked child the poller must not be used: it shares the event queue with its parent.
+//!   Registering there is an error ([`Reason::Forked`]), the rest is not checked.
+//!
+//! # When something hangs
+//!
+//! [`Poller::parked`] lists who waits, for what and for how long still; `{:#?}` of a [`Source`] says who
+//! waits in it and why; [`Poller::stats`] says what the poller has done so far. [`Poller::waiters`] is for
+//! schedulers.
+//!
+//! # Features
+//!
+//! * `tracing`, off by default: events for a subscriber of the crate of that name, target `netpoller`.
+//!   Registered, closed (DEBUG); parked, woken, deadline expired, break written, break suppressed, poll
+//!   returned (TRACE). Each is told outside of all locks of the poller.
+//!
+//! # To read first
+//!
+//! [`guide::io_models`] derives what a netpoller is from the five models of I/O, with a program that
+//! shows each of them.
 //!
 //! # Platform
 //!
-//! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics.
+//! Linux 2.6.27 or later (epoll, eventfd), 64-bit atomics. Other Unix systems whose poll(2) has the bits of
+//! Linux (FreeBSD, macOS and their kin) take [`portable`], which Linux has as well.
 
 #![deny(unsafe_code)]
 
+#[cfg(not(unix))]
+compile_error!("netpoller needs a Unix: epoll or poll(2)");
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("netpoller needs 64-bit atomics");
 
@@ -70,9 +91,13 @@ mod driver;
 #[doc(hidden)]
 pub mod error;
 mod fd_lock;
+pub mod guide;
 #[doc(hidden)]
 pub mod idle;
+mod in_flight;
 mod io;
+#[doc(hidden)]
+pub mod level;
 #[doc(hidden)]
 pub mod net;
 #[doc(hidden)]
@@ -80,6 +105,7 @@ pub mod observe;
 mod operation;
 #[doc(hidden)]
 pub mod poller;
+pub mod portable;
 #[doc(hidden)]
 pub mod ready;
 #[doc(hidden)]
@@ -88,19 +114,23 @@ pub mod register;
 pub mod runtime;
 #[doc(hidden)]
 pub mod seam;
+mod show;
 mod slab;
 mod slot;
 #[doc(hidden)]
 pub mod source;
+mod stats;
 mod sys;
 #[doc(hidden)]
 pub mod timer;
 mod timers;
 
-pub use driver::Driver;
+pub use driver::{Driver, Real};
 pub use error::Reason;
 pub use netpoller_spec::Mode;
-pub use seam::{Address, HowToShut, Instant, Os};
+pub use seam::{Address, HowToShut, Instant, Os, Portable};
+pub use show::{Parked, ParkedWait};
+pub use stats::Stats;
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;

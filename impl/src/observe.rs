@@ -3,7 +3,8 @@
 //! [`Returned`]), so that the order in which calls follow each other can be judged, too.
 //!
 //! The oracles of `netpoller-models` read these. In production the observer is empty and the
-//! calls compile to nothing.
+//! calls compile to nothing; with the feature `tracing` it hands on what is [`Noted`], which no oracle
+//! reads.
 
 pub use netpoller_spec::machine::Cause;
 use netpoller_spec::slot::Ticket;
@@ -175,4 +176,54 @@ pub enum Returned {
     Woken([bool; 2]),
     /// Somebody else had done it before: a second close, a timer that was superseded.
     Superseded,
+}
+
+/// What happened, in the large and outside of all locks of the poller: for those who follow a program,
+/// where a [`Step`] is for those who judge the poller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Noted {
+    /// A descriptor was registered.
+    Registered {
+        /// Which entry it has.
+        place: Place,
+        /// Its number, where descriptors have one.
+        number: Option<i32>,
+    },
+    /// A close began.
+    Closed {
+        /// Which entry, for whom.
+        place: Place,
+    },
+    /// A task is parked, or still parked after it was polled once more.
+    Parked {
+        /// Which entry, for whom.
+        place: Place,
+        /// In which direction.
+        mode: Mode,
+    },
+    /// Tasks were taken out of their slots, and are about to be woken.
+    Woken {
+        /// Which entry, for whom.
+        place: Place,
+        /// Whether the reader, the writer.
+        woken: [bool; 2],
+    },
+    /// A deadline has expired.
+    Expired {
+        /// Which entry, for whom.
+        place: Place,
+    },
+    /// A break was written to the kernel.
+    BreakWritten,
+    /// A break was not, because another one is on its way.
+    BreakSuppressed,
+    /// A poll returns.
+    Polled {
+        /// How many events its last wait brought.
+        events: usize,
+        /// How many wakers are to be woken.
+        wakers: usize,
+        /// Whether it has taken a break.
+        broken: bool,
+    },
 }

@@ -6,6 +6,8 @@
 //! * `slab`: the descriptors. An event names one by index and generation ([`Token`]).
 //! * `flag`: whether a break is on its way (`netpoller_spec::wake`, Go's `netpollWakeSig`).
 //! * `timers`: which descriptor has to be looked at, and when (`timers`).
+//! * `in_flight`: how many tasks were taken out and not woken yet (`in_flight`, Go's `netpollWaiters`).
+//! * `counters`: for diagnostics; nothing is decided by them (`stats`).
 //!
 //! # The way of an event
 //!
@@ -31,10 +33,12 @@
 //! descriptor gets its entry (`register`).
 
 use crate::desc::{Desc, Incarnation, Peek, wake};
-use crate::observe::{Place, Step};
+use crate::in_flight::InFlight;
+use crate::observe::{Noted, Place, Step};
 use crate::ready::Ready;
 use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout};
 use crate::slab::Slab;
+use crate::stats::Counters;
 use crate::timers::Timers;
 use core::task::Waker;
 use core::time::Duration;
@@ -48,6 +52,24 @@ use std::io;
 ///
 /// A clone is another handle to the same poller. The poller lives until the last handle and the
 /// last [`Source`](crate::source::Source) are gone. Any number of threads may poll, register and wake at once.
+///
+/// # When handles are dropped
+///
+/// Dropping handles ends nothing while a source is left: waits stay on, and whoever polls next, through
+/// [`Source::poller`](crate::source::Source::poller) for example, ends them. A task that waits holds its
+/// source, so no wait outlives the poller. With the last handle or source the event queue is closed.
+///
+/// A poller that nobody polls wakes nobody, neither for readiness nor for a deadline; closing a source
+/// ends its waits without a poll.
+///
+/// # After a fork
+///
+/// A child that was forked shares the event queue with its parent: what it registers, its parent would be
+/// told of. So in a child registering, and starting a driver, fail with an error of kind
+/// `PermissionDenied` ([`Reason::Forked`](crate::Reason::Forked)); a source that is closed or dropped there
+/// closes the child's number and leaves the registration alone. A poller that is made in the child is
+/// its own. Polling, waking and waiting are not checked, and must not be done there: the events would be
+/// taken from the parent.
 pub struct Poller<S: System> {
     pub(crate) shared: Arc<Shared<S>>,
 }
@@ -57,7 +79,12 @@ pub(crate) struct Shared<S: System> {
     pub(crate) queue: <S::Kernel as Kernel>::Queue,
     pub(crate) slab: Slab<S>,
     pub(crate) timers: Timers<S>,
+    pub(crate) counters: Counters,
+    /// Shared with the buffers of the polls.
+    pub(crate) in_flight: Arc<InFlight<S>>,
     flag: S::AtomicU32,
+    /// The process that the poller was made in.
+    process: u32,
 }
 
 /// Sizes that a model shrinks to reach the edges.
@@ -88,7 +115,10 @@ impl<S: System> Poller<S> {
             queue,
             slab: Slab::new(shape.first_segment, shape.first_generation),
             timers: Timers::new(),
+            counters: Counters::default(),
+            in_flight: Arc::new(InFlight::new()),
             flag: S::AtomicU32::new(Flag::Clear.bits()),
+            process: system.kernel().process(),
             system,
         };
         Ok(Poller { shared: Arc::new(shared) })
@@ -123,6 +153,11 @@ impl<S: System> Poller<S> {
         loop {
             let over = self.turn(ready, sleep)?;
             if over || ready.broken || ready.batch.len() > 0 || !ready.wakers.is_empty() {
+                self.shared.system.noted(&Noted::Polled {
+                    events: ready.batch.len(),
+                    wakers: ready.wakers.len(),
+                    broken: ready.broken,
+                });
                 return Ok(ready.wakers.len());
             }
         }
@@ -134,9 +169,14 @@ impl<S: System> Poller<S> {
         ready.broken = false;
         ready.stale = 0;
         let first_timer = self.wait(ready, sleep)?;
-        let Ready { batch, wakers, broken, stale } = ready;
+        let polled = &self.shared.counters.polled;
+        polled.events.add_if_any(ready.batch.len() as u64);
+        // NP-WAKE-3: before the first slot is looked at; an event concerns two directions at most.
+        ready.share.raise(&self.shared.in_flight, 2 * ready.batch.len() as u64);
+        let Ready { batch, wakers, broken, stale, .. } = ready;
         let events = (0..batch.len()).map(|place| batch.get(place));
         let foreign = self.harvest(events, &mut Harvest { wakers, broken, stale });
+        polled.stale.add_if_any(*stale as u64);
         // NP-BREAK-3: a poll that may not block leaves the break to one that does.
         if ready.broken && harvested(sleep != Sleep::Not) == Harvested::DrainThenClear {
             self.take_break()?;
@@ -145,8 +185,10 @@ impl<S: System> Poller<S> {
         }
         let now = match first_timer {
             time::NONE => None,
-            _ => Some(self.expire(&mut ready.wakers)?),
+            _ => Some(self.expire(ready)?),
         };
+        ready.share.settle(ready.wakers.len());
+        polled.wakers.add_if_any(ready.wakers.len() as u64);
         match foreign {
             None => Ok(match (sleep, now) {
                 (Sleep::Until(until), Some(now)) => now.as_nanos() >= until,
@@ -186,21 +228,32 @@ impl<S: System> Poller<S> {
         S::fence(Ordering::SeqCst);
         // Relaxed: the fence orders it; nothing is read that hangs on the value.
         match request(Flag::from_bits(flag.load(Ordering::Relaxed))) {
-            Request::Suppress => return Ok(()),
+            Request::Suppress => return self.suppressed(),
             Request::Post => {}
         }
         // AcqRel: release for the poller's swap in `take_break`. A failure means that another
         // breaker was quicker: its token stands for this break too.
         let (clear, set) = (Flag::Clear.bits(), Flag::Set.bits());
         if flag.compare_exchange(clear, set, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return Ok(());
+            return self.suppressed();
         }
         self.shared.system.observe(&Step::Break { before: false, after: true });
         let posted = self.shared.system.kernel().post(&self.shared.queue);
         if posted.is_err() {
+            self.shared.counters.asked.failed.add(1);
             self.clear_flag(); // or every later break would be suppressed
+        } else {
+            self.shared.counters.asked.written.add(1);
+            self.shared.system.noted(&Noted::BreakWritten);
         }
         posted
+    }
+
+    /// Another break is on its way, and stands for this one.
+    fn suppressed(&self) -> io::Result<()> {
+        self.shared.counters.asked.suppressed.add_one();
+        self.shared.system.noted(&Noted::BreakSuppressed);
+        Ok(())
     }
 
     /// Waits in the kernel, until the first timer is due at most; a signal does not end it
@@ -232,30 +285,45 @@ impl<S: System> Poller<S> {
 
     /// One wait in the kernel. Returns whether a signal ended it.
     fn wait_once(&self, ready: &mut Ready<S>, timeout: Timeout) -> io::Result<bool> {
-        let Shared { system, queue, .. } = &*self.shared;
+        let Shared { system, queue, counters, .. } = &*self.shared;
+        let polled = &counters.polled;
+        let waits = if timeout == Timeout::Zero { &polled.passing } else { &polled.blocking };
+        waits.add(1);
         match system.kernel().wait(queue, &mut ready.batch, timeout) {
             Ok(()) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                polled.interrupted.add(1);
+                Ok(true)
+            }
             Err(error) => Err(named(error, "waiting on the event queue")),
         }
     }
 
-    /// Lets the deadlines that are due expire, as many as there is room for in `wakers`; the rest
+    /// Lets the deadlines that are due expire, as many as there is room for in `ready`; the rest
     /// is for the next poll, which will not sleep. Returns the time by which they were due.
-    fn expire(&self, wakers: &mut Vec<Waker>) -> io::Result<Instant> {
-        let Shared { system, timers, .. } = &*self.shared;
+    fn expire(&self, ready: &mut Ready<S>) -> io::Result<Instant> {
+        let Shared { system, timers, counters, in_flight, .. } = &*self.shared;
+        let Ready { wakers, share, .. } = ready;
         let now = system.now();
         let mut break_poller = false;
+        let (mut live, mut superseded) = (0, 0);
         while wakers.capacity() - wakers.len() >= 2 {
             let Some(entry) = timers.due(now) else { break };
-            match self.desc(entry.index).fire(system, timers, entry, now) {
-                None => timers.was_superseded(),
+            match self.desc(entry.index).fire(system, timers, in_flight, entry, now) {
+                None => {
+                    superseded += 1;
+                    timers.was_superseded();
+                }
                 Some(fired) => {
+                    live += 1;
+                    share.adopt(in_flight, fired.taken);
                     wakers.extend(fired.wakers.into_iter().flatten());
                     break_poller |= fired.break_poller;
                 }
             }
         }
+        counters.polled.fired.add_if_any(live);
+        counters.polled.superseded.add_if_any(superseded);
         if break_poller {
             self.wake()?; // NP-TIME-12: no lock is held here
         }
@@ -273,7 +341,10 @@ impl<S: System> Poller<S> {
             match self.addressee(event.token) {
                 Addressee::Entry(incarnation) => incarnation.publish_report(report(event.bits)),
                 Addressee::Break => *report_to.broken = true,
-                Addressee::Nobody => foreign = Some(event),
+                Addressee::Nobody => {
+                    self.shared.counters.polled.foreign.add(1);
+                    foreign = Some(event);
+                }
             }
         }
         // NP-EDGE-3, the poller's side: between the edges (the kernel's, and the bits just
@@ -294,6 +365,7 @@ impl<S: System> Poller<S> {
     fn take_break(&self) -> io::Result<()> {
         let drained = self.shared.system.kernel().drain(&self.shared.queue);
         self.clear_flag();
+        self.shared.counters.polled.taken.add(1);
         // NP-BREAK-4, the poller's side: before whoever polls looks at the work. Pairs with the
         // fence in `wake`.
         S::fence(Ordering::SeqCst);
@@ -323,6 +395,12 @@ impl<S: System> Poller<S> {
         }
     }
 
+    /// Whether this is the process that the poller was made in, and not a child of it that shares the
+    /// event queue.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.shared.system.kernel().process() == self.shared.process
+    }
+
     pub(crate) fn desc(&self, index: u32) -> &Desc<S> {
         self.shared.slab.get(index).expect("an index that was handed out has an entry")
     }
@@ -332,6 +410,7 @@ impl<S: System> Poller<S> {
         for (index, desc) in self.shared.slab.entries() {
             let place = Place { index, generation: desc.generation() };
             let incarnation = Incarnation { system: &self.shared.system, desc, place };
+            let _taken = self.shared.in_flight.both_directions(); // NP-WAKE-3
             incarnation.close().into_iter().for_each(wake);
         }
     }
@@ -361,10 +440,12 @@ impl<S: System> Poller<S> {
     /// harvested long ago. Wakes whom they wake.
     #[doc(hidden)]
     pub fn deliver(&self, events: &[Event]) {
-        let (mut wakers, mut broken, mut stale) = (Vec::new(), false, 0);
-        let mut harvest = Harvest { wakers: &mut wakers, broken: &mut broken, stale: &mut stale };
-        self.harvest(events.iter().copied(), &mut harvest);
-        wakers.into_iter().for_each(Waker::wake);
+        let mut ready = Ready::with_batch(events.len());
+        ready.share.raise(&self.shared.in_flight, 2 * events.len() as u64);
+        let Ready { wakers, broken, stale, .. } = &mut ready;
+        self.harvest(events.iter().copied(), &mut Harvest { wakers, broken, stale });
+        ready.share.settle(ready.wakers.len());
+        ready.wake_all();
     }
 
     /// Lets the deadlines that are due expire, as a thread does that polls again and again: how a
@@ -375,10 +456,10 @@ impl<S: System> Poller<S> {
     /// When a poller cannot be broken.
     #[doc(hidden)]
     pub fn expire_due(&self) {
-        let mut wakers = Vec::with_capacity(64);
+        let mut ready = Ready::with_batch(32);
         loop {
-            self.expire(&mut wakers).expect("the event queue is usable");
-            wakers.drain(..).for_each(Waker::wake);
+            self.expire(&mut ready).expect("the event queue is usable");
+            ready.wake_all();
             // What was pushed meanwhile may have come meanwhile.
             let first = self.shared.timers.first();
             if first == time::NONE || first > self.now().as_nanos() {

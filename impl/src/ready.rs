@@ -5,6 +5,7 @@
 //! that goes wrong on the way loses one (NP-WAKE-2): whoever drops the buffer wakes what is left,
 //! and a waker that panics does not keep the others from being woken.
 
+use crate::in_flight::Share;
 use crate::seam::{Batch, Kernel, System};
 use core::task::Waker;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,6 +18,8 @@ pub struct Ready<S: System> {
     pub(crate) wakers: Vec<Waker>,
     pub(crate) broken: bool,
     pub(crate) stale: usize,
+    /// What the count of waiters of the poller holds because of `wakers` (NP-WAKE-3).
+    pub(crate) share: Share<S>,
 }
 
 impl<S: System> Ready<S> {
@@ -38,6 +41,7 @@ impl<S: System> Ready<S> {
             wakers: Vec::with_capacity(2 * events), // an event concerns two directions at most
             broken: false,
             stale: 0,
+            share: Share::NONE,
         }
     }
 
@@ -79,18 +83,20 @@ impl<S: System> Ready<S> {
                 first_panic.get_or_insert(payload);
             }
         }
+        self.share.settle(0); // NP-WAKE-3: after the last one
         if let Some(payload) = first_panic {
             resume_unwind(payload);
         }
     }
 
     /// Hands the wakers to the caller, in the order of the events, who wakes them, for example
-    /// through a scheduler.
+    /// through a scheduler. They count as waiting ([`Poller::waiters`](crate::poller::Poller::waiters)) until the iterator
+    /// is dropped, so that whoever puts them into a queue in between leaves no gap.
     pub fn drain(&mut self) -> impl Iterator<Item = Waker> {
         // Those that the caller does not take stay, and are woken by Drop: `Vec::drain` would
         // drop them.
         self.wakers.reverse();
-        core::iter::from_fn(|| self.wakers.pop())
+        Drain { ready: self }
     }
 }
 
@@ -107,5 +113,26 @@ impl<S: System> Drop for Ready<S> {
             // reported this one, and the wakers behind it are what matters here.
             let _reported = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
+        self.share.settle(0);
+    }
+}
+
+/// Hands out the wakers of a buffer, the last one of which is the next.
+struct Drain<'a, S: System> {
+    ready: &'a mut Ready<S>,
+}
+
+impl<S: System> Iterator for Drain<'_, S> {
+    type Item = Waker;
+
+    fn next(&mut self) -> Option<Waker> {
+        self.ready.wakers.pop()
+    }
+}
+
+impl<S: System> Drop for Drain<'_, S> {
+    fn drop(&mut self) {
+        // NP-WAKE-3: what was handed out is the caller's now.
+        self.ready.share.settle(self.ready.wakers.len());
     }
 }

@@ -9,7 +9,8 @@
 //! No state of its own: the entries are the slab's, the set is the kernel's.
 
 use crate::desc::{Desc, Incarnation, Wakers, wake};
-use crate::observe::Place;
+use crate::error::Reason;
+use crate::observe::{Noted, Place};
 use crate::poller::{Poller, Shared, named};
 use crate::seam::{Kernel, RegisterFault, SetChange, System};
 use crate::source::Source;
@@ -26,9 +27,13 @@ impl<S: System> Poller<S> {
     /// # Errors
     ///
     /// The error gives the descriptor back. Its kind is `Unsupported` for a descriptor that has
-    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)), and that of
-    /// the errno otherwise.
+    /// no readiness, such as a regular file or a directory (EPERM from epoll_ctl(2)),
+    /// `PermissionDenied` ([`Reason::Forked`]) in a child that was forked, and that of the errno
+    /// otherwise.
     pub fn register(&self, fd: <S::Kernel as Kernel>::Fd) -> Result<Source<S>, RegisterError<S>> {
+        if !self.is_of_this_process() {
+            return Err(RegisterError { error: Reason::Forked.into(), fd });
+        }
         let index = match self.shared.slab.allocate() {
             Ok(index) => index,
             Err(error) => return Err(RegisterError { error, fd }),
@@ -37,8 +42,13 @@ impl<S: System> Poller<S> {
         let generation = desc.generation();
         let token = Token::entry(index, generation);
         let Shared { system, queue, .. } = &*self.shared;
+        desc.number.set(system.kernel().number(&fd));
         match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
-            Ok(Ok(())) => Ok(Source::new(self.clone(), fd, Some(Place { index, generation }))),
+            Ok(Ok(())) => {
+                let (place, number) = (Place { index, generation }, system.kernel().number(&fd));
+                system.noted(&Noted::Registered { place, number });
+                Ok(Source::new(self.clone(), fd, Some(place)))
+            }
             Ok(Err(error)) => {
                 let undone = system.kernel().remove(queue, &fd);
                 wake(self.retire_or_release(index, desc, generation));
@@ -60,7 +70,10 @@ impl<S: System> Poller<S> {
         desc: &Desc<S>,
         generation: Generation,
     ) -> Wakers {
-        let Some(next) = generation.next() else { return [None, None] };
+        let Some(next) = generation.next() else {
+            self.shared.slab.retire();
+            return [None, None];
+        };
         let place = Place { index, generation };
         let incarnation = Incarnation { system: &self.shared.system, desc, place };
         let wakers = incarnation.free(next);
@@ -69,10 +82,13 @@ impl<S: System> Poller<S> {
     }
 
     /// Makes a change of the set known to a thread that blocks on the old one.
+    ///
+    /// Whatever the flag of the break says (NP-BREAK-5): a break that is on its way may be taken by a
+    /// thread that does not come back to wait, and its promise is to look at work, not at the set.
     pub(crate) fn take_note(&self, change: SetChange) -> io::Result<()> {
         match change {
             SetChange::InForce => Ok(()),
-            SetChange::NeedsBreak => self.wake(),
+            SetChange::NeedsBreak => self.shared.system.kernel().post(&self.shared.queue),
         }
     }
 }

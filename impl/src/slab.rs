@@ -12,7 +12,7 @@
 //! entry's generation exact.
 
 use crate::desc::Desc;
-use crate::seam::{Mutex, OnceLock, System, condensed};
+use crate::seam::{Counter, Mutex, OnceLock, System, condensed};
 use netpoller_spec::token::{Generation, Token};
 use std::io;
 
@@ -27,6 +27,8 @@ pub(crate) struct Slab<S: System> {
     generation: Generation,
     segments: [OnceLock<Box<[Desc<S>]>>; SEGMENTS],
     free: S::Mutex<Free>,
+    /// How many entries were retired. For diagnostics.
+    retired: Counter,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl<S: System> Slab<S> {
             generation,
             segments: [const { OnceLock::new() }; SEGMENTS],
             free: S::Mutex::new(Free { stack: Vec::new(), unused: 0, capacity: 0 }, Free::digest),
+            retired: Counter::default(),
         }
     }
 
@@ -89,6 +92,19 @@ impl<S: System> Slab<S> {
     /// Gives back an index whose entry is in its next generation already.
     pub(crate) fn release(&self, index: u32) {
         self.free.lock().stack.push(index);
+    }
+
+    /// An index has had its last generation, and is not given back.
+    pub(crate) fn retire(&self) {
+        self.retired.add(1);
+    }
+
+    /// How many entries somebody owns. For diagnostics.
+    pub(crate) fn in_use(&self) -> u32 {
+        let (out, back) = self.free.peek(|free| (free.unused, free.stack.len()));
+        // Read one after the other, so that the difference may be short of the truth, and not of 0.
+        let gone = back as u64 + self.retired.get();
+        u32::try_from(u64::from(out).saturating_sub(gone)).unwrap_or(u32::MAX)
     }
 
     /// The entry, or `None` for an index that was never handed out.

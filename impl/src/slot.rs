@@ -29,7 +29,8 @@ use crate::seam::{Atomic, Mutex, Ordering, System};
 use core::task::Waker;
 use netpoller_spec::Mode;
 use netpoller_spec::slot::{
-    self, Announced, Cancelled, Finished, Freed, Move, Notified, Reset, Retracted, Ticket, Word,
+    self, Announced, Cancelled, Finished, Freed, Move, Notified, Reset, Retracted, State, Ticket,
+    Word,
 };
 use netpoller_spec::token::Generation;
 
@@ -109,6 +110,13 @@ impl<S: System> Slot<S> {
     /// The incarnation ends. The waker, if any, is to be woken by the caller.
     pub(crate) fn free(&self, at: &At<'_, S>, next: Generation) -> (Freed, Option<Waker>) {
         self.apply(at, Cause::Free, None, |word| slot::free(word, at.place.generation, next))
+    }
+
+    /// Whether a task is parked.
+    pub(crate) fn parked(&self) -> bool {
+        // Acquire: pairs with the release in `exchange`; whoever finds a task taken out finds it
+        // counted as being on its way (`in_flight`).
+        Word::from_bits(self.word.load(Ordering::Acquire)).state() == State::Parked
     }
 
     /// The newest word, for diagnostics and oracles.

@@ -22,14 +22,14 @@
 //! Who is a user: a call while it runs, a blocking one also while it sleeps; a future while it
 //! is being polled; an [`FdGuard`]. A future that waits is none (NP-FD-5).
 //!
-//! Out of scope: reading and writing (`io`, `operation`).
+//! Out of scope: reading and writing (`io`, `operation`), what a source says of itself (`show`).
 
 use crate::desc::{Incarnation, Wakers, wake};
 use crate::error::Reason;
 use crate::fd_lock::FdLock;
 use crate::observe::Place;
 use crate::poller::Poller;
-use crate::seam::{Kernel, Parker, System};
+use crate::seam::{Kernel, Parker, SetChange, System};
 use core::future::poll_fn;
 use core::task::{Poll, Waker};
 use netpoller_spec::Mode;
@@ -104,6 +104,7 @@ impl<S: System> Source<S> {
     /// Lets nobody in any more, and wakes all who wait. `true`: the end is worth waiting for.
     fn begin_to_close(&self) -> io::Result<bool> {
         let queued = self.lock.close().ok_or(Reason::Closed)?;
+        let _taken = self.poller.shared.in_flight.both_directions(); // NP-WAKE-3
         let parked = self.entry().and_then(|incarnation| incarnation.close()).unwrap_or_default();
         let left = self.lock.leave(None);
         let woken = self.left(left);
@@ -144,6 +145,7 @@ impl<S: System> Source<S> {
             return Err(Reason::Closed.into());
         }
         let fd = self.fd.take().expect("the descriptor is there until the source ends");
+        let _taken = self.poller.shared.in_flight.both_directions(); // NP-WAKE-3
         let (wakers, removed) = self.deregister(&fd);
         wake(wakers.into_iter().flatten());
         removed.map(|()| fd)
@@ -199,6 +201,11 @@ impl<S: System> Source<S> {
         self.fd.as_ref().expect("the descriptor is there until the source ends")
     }
 
+    /// The number for diagnostics, for everybody. It may be closed.
+    pub(crate) fn shown_number(&self) -> &Fd<S> {
+        self.number()
+    }
+
     /// One call on the number, as a user.
     pub(crate) fn using<T>(
         &self,
@@ -248,7 +255,11 @@ impl<S: System> Source<S> {
         let waiting = incarnation.close().unwrap_or_default();
         // NP-FD-10: before the generation ends, or a new incarnation could meet an old
         // registration.
-        let removed = self.kernel().remove(&self.poller.shared.queue, fd);
+        // In a child that was forked the set is the parent's.
+        let removed = match self.poller.is_of_this_process() {
+            true => self.kernel().remove(&self.poller.shared.queue, fd),
+            false => Ok(SetChange::InForce),
+        };
         let Place { index, generation } = incarnation.place;
         let late = self.poller.retire_or_release(index, incarnation.desc, generation);
         ([waiting, late], removed.and_then(|change| self.poller.take_note(change)))
@@ -288,26 +299,11 @@ impl<S: System> Drop for Source<S> {
         }
         // A registration that is gone already (foreign code closed the number) is what we want;
         // and the number is gone whatever close says. Both leave nothing to do for anybody.
+        let _taken = self.poller.shared.in_flight.both_directions(); // NP-WAKE-3
         let fd = self.number();
         let (wakers, _gone) = self.deregister(fd);
         let _gone = self.kernel().close(fd); // NP-FD-9
         wake(wakers.into_iter().flatten());
-    }
-}
-
-impl<S: System> core::fmt::Debug for Source<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let mut shown = f.debug_struct("Source");
-        shown.field("fd", &self.fd).field("lock", &self.lock.peek());
-        let incarnation = self.entry().filter(|_| !self.lock.peek().destroyed());
-        let Some(incarnation) = incarnation else { return shown.finish() };
-        let (place, peek) = (incarnation.place, incarnation.desc.peek());
-        shown
-            .field("entry", &format_args!("{} g{}", place.index, place.generation.get()))
-            .field("info", &peek.info)
-            .field("reader", &peek.slots[0])
-            .field("writer", &peek.slots[1])
-            .finish()
     }
 }
 

@@ -56,10 +56,16 @@ impl<S: System> Poller<S> {
     ///
     /// # Errors
     ///
-    /// Of kind `OutOfMemory` when all entries of the poller are in use.
+    /// Of kind `OutOfMemory` when all entries of the poller are in use; [`Reason::Forked`] in a child
+    /// that was forked.
     pub fn timer(&self) -> io::Result<Timer<S>> {
+        if !self.is_of_this_process() {
+            return Err(Reason::Forked.into());
+        }
         let index = self.shared.slab.allocate()?;
-        let place = Place { index, generation: self.desc(index).generation() };
+        let desc = self.desc(index);
+        let place = Place { index, generation: desc.generation() };
+        desc.number.set(None);
         Ok(Timer { poller: self.clone(), place, wait: Wait::default() })
     }
 }
@@ -161,6 +167,7 @@ impl<S: System> Drop for Timer<S> {
         let mut wait = core::mem::take(&mut self.wait);
         let incarnation = self.incarnation();
         incarnation.retract(Mode::Read, &mut wait);
+        let _taken = self.poller.shared.in_flight.both_directions(); // NP-WAKE-3
         let waiting = incarnation.close();
         let Place { index, generation } = self.place;
         let late = self.poller.retire_or_release(index, incarnation.desc, generation);

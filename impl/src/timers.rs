@@ -156,6 +156,11 @@ impl<S: System> Timers<S> {
         queue.superseded = queue.superseded.saturating_sub(1);
     }
 
+    /// How many entries there are. For diagnostics.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.peek(|queue| queue.entries.len())
+    }
+
     /// All entries: (index, when), in no order. For diagnostics and oracles.
     pub(crate) fn peek(&self) -> Vec<(u32, u64)> {
         self.queue.peek(|queue| {

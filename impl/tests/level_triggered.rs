@@ -443,9 +443,10 @@ fn each_wait_arms_its_direction_and_breaks_whoever_blocks_on_the_old_set() {
 
     for round in 0..3 {
         assert!(waiter.poll_wait(&mut cx).is_pending(), "round {round}: nothing was written");
-        assert_eq!(poller.peek().1, Flag::Set, "round {round}: the wait did not ask for a break");
+        // NP-BREAK-5: the token is there although the flag, by which breaks merge, is not set.
+        assert_eq!(poller.peek().1, Flag::Clear, "round {round}: nobody has called `wake`");
         poller.poll(&mut ready, None).expect("the break");
-        assert!(ready.broken(), "round {round}: the poll did not see the break");
+        assert!(ready.broken(), "round {round}: the wait did not ask for a break");
 
         writer.try_write(b"x").expect("room for a byte");
         assert_eq!(poller.poll(&mut ready, None).expect("the byte"), 1, "round {round}: no waker");

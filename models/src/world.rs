@@ -11,8 +11,9 @@ use netpoller_spec::{Mode, info, slot};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// A system for models: `E` decides the interleaving, `K` is the kernel.
-pub struct Model<E: Engine, K: Kernel> {
+/// A system for models: `E` decides the interleaving, `K` is the kernel. `COUNTED`: the count of waiters is
+/// one of the engine's words, for scenarios that are about it.
+pub struct Model<E: Engine, K: Kernel, const COUNTED: bool = false> {
     kernel: Arc<K>,
     oracle: Arc<Oracle>,
     engine: core::marker::PhantomData<fn() -> E>,
@@ -35,6 +36,19 @@ pub fn last_kernel() -> &'static str {
 impl<E: Engine, K: Kernel> Model<E, K> {
     /// A fresh world around `kernel`. Every step of the poller in it is judged.
     pub fn new(kernel: K) -> Self {
+        Model::fresh(kernel)
+    }
+}
+
+impl<E: Engine, K: Kernel> Model<E, K, true> {
+    /// The same, and the count of waiters is a step that an engine interleaves.
+    pub fn counted(kernel: K) -> Self {
+        Model::fresh(kernel)
+    }
+}
+
+impl<E: Engine, K: Kernel, const COUNTED: bool> Model<E, K, COUNTED> {
+    fn fresh(kernel: K) -> Self {
         KERNEL.set(core::any::type_name::<K>());
         let oracle = Arc::new(Oracle::new(E::SERIAL));
         // Whoever forgets a poller or a source keeps its system alive.
@@ -52,7 +66,7 @@ impl<E: Engine, K: Kernel> Model<E, K> {
     }
 }
 
-impl<E: Engine, K: Kernel> Primitives for Model<E, K> {
+impl<E: Engine, K: Kernel, const COUNTED: bool> Primitives for Model<E, K, COUNTED> {
     type AtomicU32 = E::AtomicU32;
     type AtomicU64 = E::AtomicU64;
     type Mutex<T: Send + core::fmt::Debug> = E::Mutex<T>;
@@ -71,8 +85,9 @@ impl<E: Engine, K: Kernel> Primitives for Model<E, K> {
     }
 }
 
-impl<E: Engine, K: Timed> System for Model<E, K> {
+impl<E: Engine, K: Timed, const COUNTED: bool> System for Model<E, K, COUNTED> {
     type Kernel = K;
+    const COUNT_IS_MODELLED: bool = COUNTED;
 
     fn kernel(&self) -> &K {
         &self.kernel
@@ -100,7 +115,7 @@ impl<E: Engine, K: Timed> System for Model<E, K> {
     }
 }
 
-impl<E: Engine, K: Kernel> Clone for Model<E, K> {
+impl<E: Engine, K: Kernel, const COUNTED: bool> Clone for Model<E, K, COUNTED> {
     fn clone(&self) -> Self {
         Model {
             kernel: Arc::clone(&self.kernel),
@@ -110,7 +125,7 @@ impl<E: Engine, K: Kernel> Clone for Model<E, K> {
     }
 }
 
-impl<E: Engine, K: Kernel> core::fmt::Debug for Model<E, K> {
+impl<E: Engine, K: Kernel, const COUNTED: bool> core::fmt::Debug for Model<E, K, COUNTED> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Model").field("engine", &E::NAME).field("kernel", &self.kernel).finish()
     }

@@ -5,7 +5,8 @@
 //! parking, choices, branches that depend on what was seen, and oracles: one that remembers the order
 //! in which it was told things, and one that remembers which calls had begun when others ended. Compared
 //! are the behaviours, what the oracles remembered at the end, whether there is a deadlock, and, with the
-//! search that merges states and leaves nothing out, the number of states. The plain search is audited
+//! search that merges states and leaves nothing out, the number of states. The same is asked of the search in
+//! two, three or five parts, and by two threads that share what they learn. The plain search is audited
 //! meanwhile: it keeps each state in full, and fails where a fingerprint does not stand for one state, or
 //! a state not for one future.
 //!
@@ -15,7 +16,7 @@
 use netpoller::seam::Ordering::SeqCst;
 use netpoller::seam::{Atomic as _, Mutex as _, Parker as _, Primitives};
 use netpoller_models::engine::{
-    Completeness, Engine, Explore, FailureKind, Limits, Outcome, Plan, Search,
+    Completeness, Engine, Explore, FailureKind, Limits, Outcome, Plan, Prefixes, Search,
 };
 use netpoller_models::oracle::{self, Which};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -314,8 +315,33 @@ impl Shared {
     }
 }
 
+type Build = dyn Fn() -> Plan + Send + Sync;
 /// What came of a program: the outcome, and what the oracle remembered at the ends.
-fn explore(program: &Program, search: Search) -> (Outcome, BTreeSet<Vec<u64>>) {
+type Found = (Outcome, BTreeSet<Vec<u64>>);
+
+fn explore(program: &Program, search: Search) -> Found {
+    let limits = Limits { search, executions: Some(SCHEDULES), ..Limits::default() };
+    run(program, |build| Explore::run(build, &limits))
+}
+
+/// The same, in so many parts, and by two threads that share what they learn.
+fn explore_in_parts(program: &Program, of: usize) -> [Found; 2] {
+    let limits = Limits { executions: Some(SCHEDULES), ..Limits::default() };
+    let in_parts = run(program, |build| {
+        let build = Arc::new(build);
+        let part = |part| {
+            let build = Arc::clone(&build);
+            let prefixes = Prefixes::part(2 * of, part, of);
+            Explore::run_prefixes(move || build(), &limits, prefixes, 1)
+        };
+        Outcome::together((1..=of).map(part)).expect("parts of one exploration")
+    });
+    let shared =
+        run(program, |build| Explore::run_prefixes(build, &limits, Prefixes::all(2 * of), 2));
+    [in_parts, shared]
+}
+
+fn run(program: &Program, explore: impl FnOnce(Box<Build>) -> Outcome) -> Found {
     let told = Arc::new(Mutex::new(BTreeSet::new()));
     let (ends, threads) = (Arc::clone(&told), program.threads.clone());
     let chooses = program.chooses;
@@ -336,8 +362,7 @@ fn explore(program: &Program, search: Search) -> (Outcome, BTreeSet<Vec<u64>>) {
             ends.lock().expect("nobody panics with it").insert(shared.remembered());
         })
     };
-    let limits = Limits { search, executions: Some(SCHEDULES), ..Limits::default() };
-    let outcome = Explore::run(build, &limits);
+    let outcome = explore(Box::new(build));
     let told = told.lock().expect("nobody panics with it").clone();
     (outcome, told)
 }
@@ -379,7 +404,8 @@ fn compare(program: &Program) -> Option<bool> {
         return None; // how many were compared is asserted
     }
     let deadlocks = deadlock(&all[0]);
-    for found in &all {
+    let of = [2, 3, 5][COMPARED.load(Ordering::Relaxed) % 3];
+    for found in all.iter().chain(&explore_in_parts(program, of)) {
         assert_eq!(deadlock(found), deadlocks, "a deadlock was lost or made up");
     }
     if deadlocks {
@@ -389,6 +415,14 @@ fn compare(program: &Program) -> Option<bool> {
         if !finished(&all[0]) {
             return None;
         }
+    }
+    for (outcome, told) in explore_in_parts(program, of) {
+        outcome.assert_exhaustive();
+        assert_eq!(all[0].0.behaviours, outcome.behaviours, "a behaviour was lost in {of} parts");
+        assert_eq!(
+            all[0].1, told,
+            "something that the oracles could remember was lost in {of} parts"
+        );
     }
     let [(plain, told), (whole, told_whole), (reduced, told_reduced)] = all;
     for outcome in [&plain, &whole, &reduced] {

@@ -16,6 +16,7 @@
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`election`] | going idle: which worker sleeps in the kernel, who is called for work |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
+//! | [`rules`] | `SPEC.md` itself; no code |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,6 +29,9 @@ pub mod events;
 pub mod fd;
 pub mod info;
 pub mod machine;
+pub mod rules {
+    #![doc = include_str!("../SPEC.md")]
+}
 pub mod slot;
 pub mod time;
 pub mod token;

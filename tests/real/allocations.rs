@@ -3,7 +3,10 @@
 //! This binary brings an allocator that counts for each thread. It holds one test per thread
 //! structure; what libtest itself allocates, it allocates on threads of its own.
 
-use netpoller::{Poller, Ready, Source};
+use netpoller::poller::Poller;
+use netpoller::ready::Ready;
+use netpoller::source::Source;
+use netpoller::{Os, Portable, Real};
 use netpoller_spec::Mode;
 use netpoller_tests::sys::{CountingAllocator, allocations};
 use std::io::{Read, Write};
@@ -39,9 +42,8 @@ fn the_counter_counts() {
     assert_eq!(allocations() - before, 1, "the allocator of this binary is not the counting one");
 }
 
-#[test]
-fn waits_wakes_polls_and_breaks_on_one_thread_allocate_nothing() {
-    let poller = Poller::new().expect("a poller");
+fn waits_wakes_polls_and_breaks_on_one_thread_allocate_nothing<S: Real>() {
+    let poller = Poller::<S>::new().expect("a poller");
     let mut ready = Ready::new();
     let (a, b) = poller.stream_pair().expect("a pair");
     let mut cx = Context::from_waker(Waker::noop());
@@ -120,10 +122,9 @@ fn waits_wakes_polls_and_breaks_on_one_thread_allocate_nothing() {
     });
 }
 
-#[test]
-fn registering_again_allocates_nothing_but_the_descriptor_of_the_slab() {
+fn registering_again_allocates_nothing_but_the_descriptor_of_the_slab<S: Real>() {
     // The entries of the slab are used again and giving them back has its place reserved.
-    let poller = Poller::new().expect("a poller");
+    let poller = Poller::<S>::new().expect("a poller");
     assert_allocates_nothing("pipe, register, close, drop", || {
         let (reader, writer) = poller.pipe().expect("a pipe");
         reader.close().expect("the first close");
@@ -131,9 +132,8 @@ fn registering_again_allocates_nothing_but_the_descriptor_of_the_slab() {
     });
 }
 
-#[test]
-fn blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing() {
-    let poller = Poller::new().expect("a poller");
+fn blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing<S: Real>() {
+    let poller = Poller::<S>::new().expect("a poller");
     let over = Arc::new(AtomicBool::new(false));
     let polling = thread::spawn({
         let (poller, over) = (poller.clone(), Arc::clone(&over));
@@ -154,7 +154,7 @@ fn blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing() {
         }
     });
     let (a, b) = poller.stream_pair().expect("a pair");
-    let over_and_back = |mut source: &Source, first: bool| {
+    let over_and_back = |mut source: &Source<S>, first: bool| {
         let mut byte = [0];
         if first {
             source.write_all(&byte).expect("the peer is there");
@@ -172,4 +172,27 @@ fn blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing() {
     poller.wake().expect("a break");
     let count = polling.join().expect("the polling thread panicked");
     assert_eq!(count, 0, "the polling thread has allocated {count} times");
+}
+
+macro_rules! on_every_queue {
+    ($($test:ident)*) => {
+        mod on_epoll {
+            $(#[test]
+            fn $test() {
+                super::$test::<super::Os>();
+            })*
+        }
+        mod on_poll {
+            $(#[test]
+            fn $test() {
+                super::$test::<super::Portable>();
+            })*
+        }
+    };
+}
+
+on_every_queue! {
+    waits_wakes_polls_and_breaks_on_one_thread_allocate_nothing
+    registering_again_allocates_nothing_but_the_descriptor_of_the_slab
+    blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing
 }

@@ -1,7 +1,7 @@
 //! The properties of connections on Linux: the same functions as in `netpoller-models`, where they
 //! run on the simulated kernel.
 
-use netpoller::Os;
+use crate::backend::System;
 use netpoller_models::conn;
 use netpoller_models::conn_properties;
 
@@ -18,7 +18,7 @@ macro_rules! tests {
         mod $kind {
             $(#[test]
             fn $name() {
-                netpoller_models::conn::check(netpoller::Os, stringify!($kind), stringify!($name));
+                netpoller_models::conn::check(crate::backend::System, stringify!($kind), stringify!($name));
             })*
         }
     };
@@ -28,7 +28,7 @@ conn_properties!(tests);
 
 #[test]
 fn the_number_of_runs_is_pinned() {
-    let (properties, kinds) = (conn::properties::<Os>().len(), conn::kinds::<Os>().len());
+    let (properties, kinds) = (conn::properties::<System>().len(), conn::kinds::<System>().len());
     println!("{properties} properties of {kinds} kinds of connections on Linux");
     assert_eq!(properties * kinds, RUNS);
 }

@@ -1,7 +1,7 @@
 //! The thread that polls for programs without a loop: what it survives, and what happens to those
 //! who rely on it when it cannot go on.
 
-use netpoller::{Mode, Poller, Reason};
+use netpoller::{Mode, Poller, Real, Reason, portable};
 use netpoller_tests::{in_child, sys, undisturbed};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -18,11 +18,15 @@ impl Wake for Panics {
     }
 }
 
-/// NP-WAKE-2.
 #[test]
 fn a_waker_that_panics_does_not_end_the_driver() {
     let _undisturbed = undisturbed();
-    let poller = Poller::new().expect("a poller");
+    a_panic_is_survived(&Poller::new().expect("a poller"));
+    a_panic_is_survived(&portable::Poller::new().expect("a poller"));
+}
+
+/// NP-WAKE-2.
+fn a_panic_is_survived<S: Real>(poller: &netpoller::poller::Poller<S>) {
     let (a, b) = poller.stream_pair().expect("a pair");
     let (woken, met) = mpsc::channel();
     let waker = Waker::from(Arc::new(Panics(woken)));
@@ -39,6 +43,21 @@ fn a_waker_that_panics_does_not_end_the_driver() {
     (&a).write_all(b"y").expect("room");
     waiter.wait().expect("the driver wakes the next waiter");
     drop(driver);
+}
+
+#[test]
+fn a_driver_without_the_break_of_its_set_ends_all_waits() {
+    in_child("a_driver_without_the_break_of_its_set_ends_all_waits", || {
+        let poller = portable::Poller::new().expect("a poller");
+        let (a, b) = poller.stream_pair().expect("a pair");
+        let break_ = poller.queue().own_numbers()[0];
+        sys::close_behind_the_back(break_).expect("it was open");
+        let driver = poller.drive().expect("a thread");
+        let read = (&a).read(&mut [0]).expect_err("nothing was written");
+        assert_eq!(Reason::of(&read), Some(Reason::Closed), "{read}");
+        // What is left owns a number that is not open any more: it must not be dropped.
+        std::mem::forget((driver, poller, a, b));
+    });
 }
 
 #[test]

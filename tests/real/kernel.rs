@@ -2,8 +2,8 @@
 //! sockets of every family, and that the event queue waits as it promises.
 
 use netpoller::seam::os::{Descriptor, Epoll};
-use netpoller::seam::{Address, Batch, Event, HowToShut, Kernel, Kind, SetChange, Timeout};
-use netpoller::{Mode, Poller, Ready};
+use netpoller::seam::{Address, Batch, Event, HowToShut, Kernel, Kind, SetChange, System, Timeout};
+use netpoller::{Mode, Poller, portable};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Token};
 use netpoller_tests::{in_child, sys, undisturbed};
@@ -408,37 +408,47 @@ fn a_timeout_is_never_early_in_a_sandbox_that_refuses_epoll_pwait2() {
 #[test]
 fn signals_end_neither_a_poll_nor_shorten_its_timeout() {
     in_child("signals_end_neither_a_poll_nor_shorten_its_timeout", || {
-        // NP-EDGE-4
-        sys::count_sigusr1().expect("a handler");
-        let poller = Poller::new().expect("a poller");
-        let delay = Duration::from_millis(30);
-        let first_is_over = Arc::new(AtomicBool::new(false));
-        let polling = thread::spawn({
-            let (poller, first_is_over) = (poller.clone(), Arc::clone(&first_is_over));
-            move || {
-                let mut ready = Ready::new();
-                let before = Instant::now();
-                assert_eq!(poller.poll(&mut ready, Some(delay)).expect("a timeout"), 0);
-                let took = before.elapsed();
-                first_is_over.store(true, Ordering::Release);
-                assert!(took >= delay, "a signal ended the poll after {took:?}");
-                poller.poll(&mut ready, None).expect("a break");
-                assert!(ready.broken(), "something else than the break ended the poll");
-            }
-        });
-        let interrupt_until = |enough: &dyn Fn() -> bool| {
-            while !enough() {
-                sys::interrupt(&polling).expect("it has not been joined");
-                thread::yield_now();
-            }
-        };
-        interrupt_until(&|| {
-            let first = first_is_over.load(Ordering::Acquire) && sys::signals() > 0;
-            first || polling.is_finished() // it failed: the join below says how
-        });
-        let many = sys::signals() + 100;
-        interrupt_until(&|| sys::signals() >= many || polling.is_finished());
-        poller.wake().expect("a break");
-        polling.join().expect("the polling thread panicked");
+        interrupt(&Poller::new().expect("a poller"));
     });
+}
+
+#[test]
+fn signals_end_neither_a_poll_on_poll_nor_shorten_its_timeout() {
+    in_child("signals_end_neither_a_poll_on_poll_nor_shorten_its_timeout", || {
+        interrupt(&portable::Poller::new().expect("a poller"));
+    });
+}
+
+/// NP-EDGE-4.
+fn interrupt<S: System>(poller: &netpoller::poller::Poller<S>) {
+    sys::count_sigusr1().expect("a handler");
+    let delay = Duration::from_millis(30);
+    let first_is_over = Arc::new(AtomicBool::new(false));
+    let polling = thread::spawn({
+        let (poller, first_is_over) = (poller.clone(), Arc::clone(&first_is_over));
+        move || {
+            let mut ready = netpoller::ready::Ready::new();
+            let before = Instant::now();
+            assert_eq!(poller.poll(&mut ready, Some(delay)).expect("a timeout"), 0);
+            let took = before.elapsed();
+            first_is_over.store(true, Ordering::Release);
+            assert!(took >= delay, "a signal ended the poll after {took:?}");
+            poller.poll(&mut ready, None).expect("a break");
+            assert!(ready.broken(), "something else than the break ended the poll");
+        }
+    });
+    let interrupt_until = |enough: &dyn Fn() -> bool| {
+        while !enough() {
+            sys::interrupt(&polling).expect("it has not been joined");
+            thread::yield_now();
+        }
+    };
+    interrupt_until(&|| {
+        let first = first_is_over.load(Ordering::Acquire) && sys::signals() > 0;
+        first || polling.is_finished() // it failed: the join below says how
+    });
+    let many = sys::signals() + 100;
+    interrupt_until(&|| sys::signals() >= many || polling.is_finished());
+    poller.wake().expect("a break");
+    polling.join().expect("the polling thread panicked");
 }

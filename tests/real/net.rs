@@ -2,7 +2,8 @@
 //!
 //! What every kernel shows is in `behaviour`.
 
-use netpoller::{Poller, Reason, Source, TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::backend::{KERNEL, Poller, Source, TcpListener, TcpStream, UnixListener, UnixStream};
+use netpoller::Reason;
 use netpoller_tests::{in_child, sys, undisturbed};
 use std::fs::File;
 use std::future::Future;
@@ -54,16 +55,16 @@ fn without_gaps() -> (Vec<File>, RawFd) {
 /// A port that nobody listens on: it was free a moment ago, and no other test takes it, because the
 /// listener that had it stays bound to it without listening.
 fn nobody_listens() -> (impl Drop, SocketAddr) {
-    use netpoller::seam::os::{Descriptor, Epoll};
+    use netpoller::seam::os::Descriptor;
     use netpoller::seam::{Address, Kernel, Kind};
     struct Bound(#[expect(dead_code, reason = "keeps the port")] Descriptor);
     impl Drop for Bound {
         fn drop(&mut self) {}
     }
     let address = Address::Inet(anywhere());
-    let socket = Epoll.socket(&address, Kind::Stream).expect("a socket");
-    Epoll.bind(&socket, &address).expect("a port");
-    let Address::Inet(there) = Epoll.local_address(&socket).expect("bound") else {
+    let socket = KERNEL.socket(&address, Kind::Stream).expect("a socket");
+    KERNEL.bind(&socket, &address).expect("a port");
+    let Address::Inet(there) = KERNEL.local_address(&socket).expect("bound") else {
         panic!("another family")
     };
     (Bound(socket), there)
@@ -101,7 +102,7 @@ fn go_10527_a_port_can_be_listened_on_as_soon_as_its_listener_is_closed() {
 /// The connection stays where it is, no edge reports it again, and the next accept finds it.
 #[test]
 fn an_accept_without_a_free_number_fails_and_the_next_one_succeeds() {
-    in_child("an_accept_without_a_free_number_fails_and_the_next_one_succeeds", || {
+    in_child("net::an_accept_without_a_free_number_fails_and_the_next_one_succeeds", || {
         let poller = Poller::new().expect("a poller");
         let driver = poller.drive().expect("a thread");
         let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
@@ -136,29 +137,32 @@ fn an_accept_without_a_free_number_fails_and_the_next_one_succeeds() {
 
 #[test]
 fn a_refused_connection_is_an_error_in_both_styles_and_leaves_nothing_open() {
-    in_child("a_refused_connection_is_an_error_in_both_styles_and_leaves_nothing_open", || {
-        let poller = Poller::new().expect("a poller");
-        let driver = poller.drive().expect("a thread");
-        let (_bound, there) = nobody_listens();
-        let (_filling, first_free) = without_gaps();
-        for attempt in [
-            TcpStream::connect_on(&poller, there),
-            block_on(TcpStream::async_connect_on(&poller, there)),
-        ] {
-            let error = attempt.expect_err("nobody listens");
-            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    in_child(
+        "net::a_refused_connection_is_an_error_in_both_styles_and_leaves_nothing_open",
+        || {
+            let poller = Poller::new().expect("a poller");
+            let driver = poller.drive().expect("a thread");
+            let (_bound, there) = nobody_listens();
+            let (_filling, first_free) = without_gaps();
+            for attempt in [
+                TcpStream::connect_on(&poller, there),
+                block_on(TcpStream::async_connect_on(&poller, there)),
+            ] {
+                let error = attempt.expect_err("nobody listens");
+                assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+                assert!(!sys::is_open(first_free), "a socket was left open");
+            }
+            let missing = UnixStream::connect_on(&poller, "/nowhere/at all").expect_err("no file");
+            assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
             assert!(!sys::is_open(first_free), "a socket was left open");
-        }
-        let missing = UnixStream::connect_on(&poller, "/nowhere/at all").expect_err("no file");
-        assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
-        assert!(!sys::is_open(first_free), "a socket was left open");
-        drop(driver);
-    });
+            drop(driver);
+        },
+    );
 }
 
 #[test]
 fn a_connect_that_is_dropped_closes_its_socket() {
-    in_child("a_connect_that_is_dropped_closes_its_socket", || {
+    in_child("net::a_connect_that_is_dropped_closes_its_socket", || {
         // Nobody polls, so the future does not learn that the connection is there.
         let poller = Poller::new().expect("a poller");
         let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
@@ -250,7 +254,6 @@ fn a_stream_of_every_family_carries_data_both_ways() {
 fn what_has_no_readiness_is_adopted_in_blocking_mode() {
     let _undisturbed = undisturbed();
     use netpoller::seam::Kernel;
-    use netpoller::seam::os::Epoll;
     let poller = Poller::new().expect("a poller");
     let file = File::open("/proc/self/exe").expect("this program");
     let source = poller.adopt(OwnedFd::from(file).into()).expect("adopted");
@@ -272,9 +275,9 @@ fn what_has_no_readiness_is_adopted_in_blocking_mode() {
     let file = File::open("/proc/self/exe").expect("this program");
     let blocking = poller.adopt(OwnedFd::from(file).into()).expect("adopted");
     let fd = blocking.into_fd().expect("it is open");
-    assert!(!Epoll.nonblocking(&fd).expect("it is open"), "the mode of a file was changed");
+    assert!(!KERNEL.nonblocking(&fd).expect("it is open"), "the mode of a file was changed");
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     let polled = poller.adopt(OwnedFd::from(reader).into()).expect("adopted");
     let fd = polled.into_fd().expect("it is open");
-    assert!(Epoll.nonblocking(&fd).expect("it is open"), "a read would block the thread");
+    assert!(KERNEL.nonblocking(&fd).expect("it is open"), "a read would block the thread");
 }

@@ -1,11 +1,10 @@
 //! The operating system with an observer that counts: what goes into a state comes out of it.
 //!
-//! A [`Counted`] behaves as [`Os`] and tells a [`Ledger`] of every step of the state machine. The
+//! A [`Counted`] behaves as the system does that has its kernel, and tells a [`Ledger`] of every step of the state machine. The
 //! counters are relaxed: they are read when all threads have been joined.
 
 use netpoller::observe::Step;
-use netpoller::seam::os::Epoll;
-use netpoller::seam::{Instant, Os, Primitives, System};
+use netpoller::seam::{Instant, Kernel, Os, Primitives, System};
 use netpoller_spec::slot::State;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -78,11 +77,17 @@ impl Ledger {
     }
 }
 
-/// The operating system, counted.
-#[derive(Clone, Debug, Default)]
-pub struct Counted(Arc<Ledger>);
+/// The operating system with the kernel `K`, counted.
+#[derive(Debug, Default)]
+pub struct Counted<K>(Arc<Ledger>, K);
 
-impl Counted {
+impl<K: Copy> Clone for Counted<K> {
+    fn clone(&self) -> Self {
+        Counted(Arc::clone(&self.0), self.1)
+    }
+}
+
+impl<K> Counted<K> {
     /// What has been counted so far.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -90,7 +95,7 @@ impl Counted {
     }
 }
 
-impl Primitives for Counted {
+impl<K: Kernel> Primitives for Counted<K> {
     type AtomicU32 = <Os as Primitives>::AtomicU32;
     type AtomicU64 = <Os as Primitives>::AtomicU64;
     type Mutex<T: Send + Debug> = <Os as Primitives>::Mutex<T>;
@@ -109,11 +114,11 @@ impl Primitives for Counted {
     }
 }
 
-impl System for Counted {
-    type Kernel = Epoll;
+impl<K: Kernel + Copy> System for Counted<K> {
+    type Kernel = K;
 
-    fn kernel(&self) -> &Epoll {
-        &Epoll
+    fn kernel(&self) -> &K {
+        &self.1
     }
 
     fn now(&self) -> Instant {

@@ -3,6 +3,7 @@
 use crate::counting::Counted;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
+use netpoller::seam::Kernel;
 use netpoller_spec::slot::State;
 use netpoller_spec::wake::Flag;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::thread;
 /// # Panics
 ///
 /// When `body` does, and when something is left over.
-pub fn driven(pollers: usize, body: impl FnOnce(&Poller<Counted>)) {
+pub fn driven<K: Kernel + Copy + Default>(pollers: usize, body: impl FnOnce(&Poller<Counted<K>>)) {
     let poller = Poller::on(Counted::default(), Shape { first_segment: 1, ..Shape::default() })
         .expect("a poller");
     let over = AtomicBool::new(false);
@@ -48,7 +49,7 @@ pub fn driven(pollers: usize, body: impl FnOnce(&Poller<Counted>)) {
 /// # Panics
 ///
 /// When that is not so.
-pub fn assert_nothing_left(poller: &Poller<Counted>) {
+pub fn assert_nothing_left<K: Kernel + Copy>(poller: &Poller<Counted<K>>) {
     // Takes a break that came after the last poll.
     poller.wake().expect("a token");
     poller.poll(&mut Ready::new(), None).expect("the break");

@@ -15,9 +15,58 @@ pub mod driven;
 pub mod litmus;
 pub mod sys;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+/// The event queue that the tests of a binary run on, as the module `backend` of that binary: the types of
+/// `netpoller` for it, its kernel, and pollers that count.
+#[macro_export]
+macro_rules! backend {
+    ($kernel:ident, $types:path) => {
+        use netpoller::seam::os::$kernel;
+        pub(crate) use types::{
+            Poller, Ready, Source, TcpListener, TcpStream, UnixListener, UnixStream,
+        };
+        use $types as types;
+
+        /// The kernel.
+        pub(crate) const KERNEL: $kernel = $kernel;
+        /// The system, with an observer that counts.
+        pub(crate) type Counted = netpoller_tests::counting::Counted<$kernel>;
+
+        /// Runs `body` while `pollers` threads poll; then sees that the books balance.
+        pub(crate) fn driven(
+            pollers: usize,
+            body: impl FnOnce(&netpoller::poller::Poller<Counted>),
+        ) {
+            netpoller_tests::driven::driven(pollers, body);
+        }
+    };
+}
+
+/// How many tests the calling test binary has, and how many of them are in each of its modules.
+///
+/// # Panics
+///
+/// When the binary cannot be run once more.
+#[must_use]
+pub fn census() -> BTreeMap<String, usize> {
+    let binary = env::current_exe().expect("the path of this test binary");
+    let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    let listed = Command::new(binary).arg("--list").stdin(Stdio::null()).output();
+    drop(alone);
+    let listed = listed.expect("this test binary starts once more").stdout;
+    let mut count = BTreeMap::new();
+    for line in String::from_utf8_lossy(&listed).lines() {
+        if let Some(name) = line.strip_suffix(": test") {
+            let module = name.split_once("::").map_or("", |(module, _)| module);
+            *count.entry(module.to_owned()).or_insert(0) += 1;
+        }
+    }
+    count
+}
 
 const CHILD: &str = "NETPOLLER_TESTS_CHILD";
 
@@ -33,7 +82,7 @@ pub fn undisturbed() -> RwLockReadGuard<'static, ()> {
 }
 
 /// Runs the body of the test called `name` in a process of its own: this test binary once more,
-/// for this test alone.
+/// for this test alone. `name` is that which the binary lists, with its modules.
 ///
 /// # Panics
 ///

@@ -183,6 +183,18 @@ pub fn limit_descriptors(limit: RawFd) -> io::Result<()> {
     checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }).map(drop)
 }
 
+/// Lowers for good how many numbers this process may use: it cannot raise the limit again.
+///
+/// # Errors
+///
+/// Those of setrlimit(2); a limit below zero.
+pub fn cap_descriptors(limit: RawFd) -> io::Result<()> {
+    let limit = libc::rlim_t::try_from(limit).map_err(io::Error::other)?;
+    let capped = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: `capped` outlives the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &capped) }).map(drop)
+}
+
 /// Gives SIGPIPE back its default meaning: the end of the process.
 ///
 /// # Errors
@@ -213,6 +225,62 @@ pub fn count_sigusr1() -> io::Result<()> {
     // SAFETY: the handler does nothing but one atomic addition, which is allowed in a handler.
     let set = unsafe { libc::sigaction(libc::SIGUSR1, &action, core::ptr::null_mut()) };
     checked(set).map(drop)
+}
+
+/// From now on SIGUSR1 waits for [`await_sigusr1`] on this thread and on those that it starts.
+///
+/// # Errors
+///
+/// Those of pthread_sigmask(3).
+pub fn block_sigusr1() -> io::Result<()> {
+    let set = only_sigusr1();
+    // SAFETY: `set` outlives the call, and the old mask is not asked for.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, core::ptr::null_mut()) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Waits for a SIGUSR1 that is blocked, and takes it.
+///
+/// # Errors
+///
+/// Those of sigwait(3).
+pub fn await_sigusr1() -> io::Result<()> {
+    let (set, mut signal) = (only_sigusr1(), 0);
+    // SAFETY: both outlive the call.
+    let error = unsafe { libc::sigwait(&set, &mut signal) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Runs `body` in a child that is forked from this process, which is a copy of it with this thread
+/// alone. Returns whether it ended well; what a panic says is on the standard error.
+///
+/// # Errors
+///
+/// Those of fork(2) and waitpid(2).
+pub fn in_fork(body: impl FnOnce()) -> io::Result<bool> {
+    // SAFETY: the child does what this thread would do, and the C library hands it locks of its own
+    // that are free, those of the allocator among them; no other thread of this process holds any
+    // lock that the body takes, which is what callers run in a process of their own for.
+    let child = checked(unsafe { libc::fork() })?;
+    if child == 0 {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+        // SAFETY: ends the process at once; nothing of it is needed any more.
+        unsafe { libc::_exit(i32::from(!done)) }
+    }
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    checked(unsafe { libc::waitpid(child, &mut status, 0) })?;
+    Ok(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0)
+}
+
+fn only_sigusr1() -> libc::sigset_t {
+    // SAFETY: sigset_t is plain data, which sigemptyset fills in.
+    let mut set: libc::sigset_t = unsafe { core::mem::zeroed() };
+    // SAFETY: `set` is borrowed by nobody else.
+    unsafe { libc::sigemptyset(&mut set) };
+    // SAFETY: as before; the signal exists.
+    unsafe { libc::sigaddset(&mut set, libc::SIGUSR1) };
+    set
 }
 
 /// How many SIGUSR1 have been counted.

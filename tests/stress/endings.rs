@@ -6,6 +6,7 @@
 //! takes: where two threads should meet, one of them spins a number of times that comes from a
 //! sequence, so that over the rounds each order is seen.
 
+use crate::backend::{Counted, driven};
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::Poller;
 use netpoller::seam::{Event, Instant, Kernel, SocketAddr, System};
@@ -13,8 +14,6 @@ use netpoller::source::Source;
 use netpoller::{Mode, Reason};
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Named;
-use netpoller_tests::counting::Counted;
-use netpoller_tests::driven::driven;
 use netpoller_tests::in_child;
 use std::hint::spin_loop;
 use std::io::{ErrorKind, Read, Write};
@@ -108,7 +107,10 @@ fn connect_and_reset(
 fn a_connection_against_its_deadline_ends_with_one_of_them() {
     // NP-CONN-1, NP-CONN-3, NP-TIME-5, NP-TIME-7
     // In a process of its own, where nobody else opens numbers.
-    in_child("a_connection_against_its_deadline_ends_with_one_of_them", connect_against_deadlines);
+    in_child(
+        "endings::a_connection_against_its_deadline_ends_with_one_of_them",
+        connect_against_deadlines,
+    );
 }
 
 fn connect_against_deadlines() {

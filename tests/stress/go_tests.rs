@@ -3,11 +3,11 @@
 //!
 //! A wait that is lost shows as a test that does not end.
 
+use crate::backend::{Poller, Ready, driven};
 use netpoller::seam::System;
 use netpoller::source::Source;
-use netpoller::{Mode, Poller, Ready, Reason};
+use netpoller::{Mode, Reason};
 use netpoller_models::oracle;
-use netpoller_tests::driven::driven;
 use std::io::{self, Read, Write};
 use std::thread;
 use std::time::Duration;

@@ -7,13 +7,13 @@
 //!
 //! A wakeup that is lost shows as a test that does not end.
 
+use crate::backend::{Counted, driven};
 use netpoller::Mode;
 use netpoller::Reason;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
 use netpoller::source::Source;
-use netpoller_tests::counting::Counted;
-use netpoller_tests::driven::{assert_nothing_left, driven};
+use netpoller_tests::driven::assert_nothing_left;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

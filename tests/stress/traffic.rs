@@ -3,9 +3,10 @@
 //! Full and empty buffers alternate at random, so both directions of every descriptor park and
 //! wake all the time, while drivers come and go. A stall shows as a test that does not end.
 
-use netpoller::seam::os::{Descriptor, Epoll};
+use crate::backend::{KERNEL, Poller, Source};
+use netpoller::HowToShut;
+use netpoller::seam::os::Descriptor;
 use netpoller::seam::{Address, Kernel, Kind};
-use netpoller::{HowToShut, Poller, Source};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,19 +75,19 @@ fn exchange(a: &Source, b: &Source) {
 
 fn tcp(poller: &Poller) -> (Source, Source) {
     let any = Address::Inet("127.0.0.1:0".parse().expect("an address"));
-    let listener = Epoll.socket(&any, Kind::Stream).expect("a socket");
-    Epoll.bind(&listener, &any).expect("a port");
-    Epoll.listen(&listener, 1).expect("listening");
-    let there = Epoll.local_address(&listener).expect("bound");
-    let client = Epoll.socket(&there, Kind::Stream).expect("a socket");
-    let handshake = Epoll.connect(&client, &there).expect_err("it takes a while");
+    let listener = KERNEL.socket(&any, Kind::Stream).expect("a socket");
+    KERNEL.bind(&listener, &any).expect("a port");
+    KERNEL.listen(&listener, 1).expect("listening");
+    let there = KERNEL.local_address(&listener).expect("bound");
+    let client = KERNEL.socket(&there, Kind::Stream).expect("a socket");
+    let handshake = KERNEL.connect(&client, &there).expect_err("it takes a while");
     assert_eq!(handshake.raw_os_error(), Some(libc::EINPROGRESS), "{handshake}");
     let client = poller.register(client).expect("registered");
     client.waiter(netpoller::Mode::Write).expect("the only waiter").wait().expect("connected");
     let listener = poller.register(listener).expect("registered");
     listener.waiter(netpoller::Mode::Read).expect("the only waiter").wait().expect("a client");
     let listener = listener.into_fd().expect("registered until now");
-    let accepted = Epoll.accept(&listener).expect("a connection");
+    let accepted = KERNEL.accept(&listener).expect("a connection");
     (client, poller.register(accepted.0).expect("registered"))
 }
 

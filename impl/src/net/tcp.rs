@@ -1,8 +1,9 @@
 //! TCP.
 
 use super::{accept, connect, is_a_source, is_a_stream};
+use crate::driver::Real;
 use crate::poller::Poller;
-use crate::seam::{Address, Instant, Kernel, Os, SocketAddr, System};
+use crate::seam::{Address, Instant, Kernel, SocketAddr, System};
 use crate::source::Source;
 use netpoller_spec::Mode;
 use std::io;
@@ -33,7 +34,7 @@ fn inet(address: Address) -> io::Result<SocketAddr> {
     }
 }
 
-impl TcpStream<Os> {
+impl<S: Real> TcpStream<S> {
     /// Connects, blocking the thread, on the [global](Poller::global) poller.
     ///
     /// # Errors
@@ -204,7 +205,7 @@ impl<S: System> TcpStream<S> {
     }
 }
 
-impl TcpListener<Os> {
+impl<S: Real> TcpListener<S> {
     /// Listens at `address`, on the [global](Poller::global) poller.
     ///
     /// # Errors

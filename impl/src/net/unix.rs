@@ -1,8 +1,9 @@
 //! Unix stream sockets.
 
 use super::{accept, connect, is_a_source, is_a_stream};
+use crate::driver::Real;
 use crate::poller::Poller;
-use crate::seam::{Address, Kernel, Os, System};
+use crate::seam::{Address, Kernel, System};
 use crate::source::Source;
 use netpoller_spec::Mode;
 use std::io;
@@ -24,7 +25,7 @@ is_a_source!(UnixStream, "UnixStream");
 is_a_source!(UnixListener, "UnixListener");
 is_a_stream!(UnixStream);
 
-impl UnixStream<Os> {
+impl<S: Real> UnixStream<S> {
     /// Connects, on the [global](Poller::global) poller.
     ///
     /// # Errors
@@ -77,7 +78,7 @@ impl<S: System> UnixStream<S> {
     }
 }
 
-impl UnixListener<Os> {
+impl<S: Real> UnixListener<S> {
     /// Listens at `path`, on the [global](Poller::global) poller.
     ///
     /// # Errors

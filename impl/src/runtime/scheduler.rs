@@ -212,7 +212,7 @@ impl Desk<'_> {
     /// Sleeps until there may be something to do. `false`: the workers are shut down.
     fn sleep(&mut self) -> bool {
         let Desk { shared, worker, ready, .. } = self;
-        let slept = worker.sleep(ready, || shared.has_work());
+        let slept = worker.sleep(ready, |_| shared.has_work());
         self.wake_all();
         match slept {
             Ok(slept) => slept != Slept::ShutDown,

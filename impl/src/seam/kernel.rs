@@ -1,11 +1,11 @@
 //! What the poller and its I/O types ask of a kernel.
 //!
-//! There are two implementers today, Linux with epoll ([`Os`](super::Os)) and the simulated
-//! kernel of `netpoller-models`, and the trait is cut so that a level-triggered backend such as
-//! poll(2) fits: such a backend is told by [`arm`](Kernel::arm) that somebody is about to wait
-//! in one direction, reports once, and has to be armed again; and it answers
-//! [`SetChange::NeedsBreak`] where a thread that blocks in it would not notice the change.
-//! `impl/tests/level_triggered.rs` compiles the poller on one.
+//! Of the implementers some are edge-triggered and hold the set themselves: Linux with epoll
+//! ([`Os`](super::Os)), and the simulated kernel of `netpoller-models`. Others are level-triggered:
+//! poll(2) ([`Portable`](super::Portable)), and the same simulated kernel asked in that way. Such a
+//! backend is told by [`arm`](Kernel::arm) that somebody is about to wait in one direction, reports
+//! once, and has to be armed again; and it answers [`SetChange::NeedsBreak`] where a thread that blocks
+//! in it would not notice the change (SPEC.md, sections 10 and 16).
 //!
 //! Objects are created non-blocking and close-on-exec. Every call maps to one system call
 //! (creation may take a few) and is passed through: no retry on EINTR, no policy.
@@ -196,15 +196,32 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of close(2). `EBADF` for the second close of a value, which does nothing.
     fn close(&self, fd: &Self::Fd) -> io::Result<()>;
 
+    /// Which process this is. An event queue is shared with a child that was forked.
+    fn process(&self) -> u32 {
+        0
+    }
+
+    /// The number of a descriptor, for diagnostics; `None` where they have none.
+    fn number(&self, _fd: &Self::Fd) -> Option<i32> {
+        None
+    }
+
+    /// The addresses of the socket that has this number at the moment, its own and its peer's, for
+    /// diagnostics; `None` for what has none, or where nobody knows.
+    fn addresses(&self, _number: i32) -> [Option<Address>; 2] {
+        [None, None]
+    }
+
     /// An event queue with its break, which is registered under [`Token::BREAK`] and is reported
     /// for as long as a token is there.
     ///
     /// # Errors
     ///
-    /// Those of epoll_create(2) and eventfd(2).
+    /// Those of epoll_create(2) and eventfd(2), or of pipe(2).
     fn queue(&self) -> io::Result<Self::Queue>;
 
-    /// Registers a descriptor for both directions. What is true of it already is reported.
+    /// Registers a descriptor for both directions. What is true of it already is reported: by an
+    /// edge-triggered backend to the next wait, by a level-triggered one to whoever arms.
     ///
     /// # Errors
     ///
@@ -216,7 +233,8 @@ pub trait Kernel: Debug + Send + Sync + 'static {
         token: Token,
     ) -> Result<SetChange, RegisterFault>;
 
-    /// Ends a registration. Events harvested before may still be under way.
+    /// Ends a registration. Events harvested before may still be under way. A backend whose kernel
+    /// holds on to a number while it is asked about it returns when nobody does.
     ///
     /// # Errors
     ///
@@ -243,7 +261,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of epoll_wait(2), [`io::ErrorKind::Interrupted`] among them.
+    /// Those of epoll_wait(2) or poll(2), [`io::ErrorKind::Interrupted`] among them.
     fn wait(
         &self,
         queue: &Self::Queue,
@@ -256,7 +274,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of write(2) on an eventfd.
+    /// Those of write(2).
     fn post(&self, queue: &Self::Queue) -> io::Result<()>;
 
     /// Takes all break tokens out of the queue. Finding none is not an error: another poller was
@@ -264,7 +282,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of read(2) on an eventfd.
+    /// Those of read(2).
     fn drain(&self, queue: &Self::Queue) -> io::Result<()>;
 }
 

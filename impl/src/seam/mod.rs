@@ -15,19 +15,23 @@
 pub(crate) mod host;
 mod kernel;
 pub mod os;
+mod plain;
+#[cfg(feature = "tracing")]
+mod traced;
 
 pub use core::net::SocketAddr;
 pub use core::sync::atomic::Ordering;
 pub use kernel::{
     Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
 };
-pub use os::Os;
+pub use os::{Os, Portable};
+pub use plain::{Counter, Note, Spread};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never
 // raced for. The reference count of an `Arc` has no effect on the state machine.
 pub use std::sync::{Arc, OnceLock};
 
 use crate::desc::Peek;
-use crate::observe::{Call, Returned, Step};
+use crate::observe::{Call, Noted, Returned, Step};
 use core::fmt::Debug;
 use core::task::Waker;
 
@@ -61,6 +65,10 @@ pub trait System: Primitives + Clone {
     /// The kernel that moves the bytes and reports the edges.
     type Kernel: Kernel;
 
+    /// Whether the count of waiters is one of the words of these primitives: for models that are about
+    /// it. Elsewhere it is a plain word, and no step of the program that an explorer could interleave.
+    const COUNT_IS_MODELLED: bool = false;
+
     /// The kernel of this system.
     fn kernel(&self) -> &Self::Kernel;
 
@@ -78,6 +86,10 @@ pub trait System: Primitives + Clone {
     /// this index.
     #[inline]
     fn returned(&self, _index: u32, _returned: &Returned) {}
+
+    /// Is told what happened in the large, outside of all locks.
+    #[inline]
+    fn noted(&self, _noted: &Noted) {}
 
     /// Is told what the entry with this index holds, by whoever knows that nobody uses the poller
     /// any more.

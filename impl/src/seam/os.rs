@@ -1,8 +1,13 @@
-//! [`Os`]: the seam as the operating system fills it in.
+//! [`Os`] and [`Portable`]: the seam as the operating system fills it in.
 //!
-//! The atomics, the mutex, the clock and the threads of the standard library, the epoll of
-//! Linux, and an observer that sees nothing. [`Os`] has no contents and no state of its own; all
-//! of this compiles down to what it wraps.
+//! The atomics, the mutex, the clock and the threads of the standard library, a kernel, and an
+//! observer that sees nothing. Neither has contents or a state of its own; all of this compiles down to
+//! what it wraps.
+//!
+//! | system | its event queue |
+//! |---|---|
+//! | [`Os`] | epoll on Linux; elsewhere as [`Portable`] |
+//! | [`Portable`] | poll(2), and a set that is kept here ([`crate::level`]) |
 //!
 //! # Parking
 //!
@@ -19,7 +24,9 @@
 
 use super::{Arc, Atomic, Instant, Mutex, OnceLock, Ordering, Parker, Primitives, System};
 use crate::observe::Step;
-pub use crate::sys::{Descriptor, Epoll, EventQueue, Harvest};
+pub use crate::sys::{Descriptor, PollQueue, PosixPoll};
+#[cfg(target_os = "linux")]
+pub use crate::sys::{Epoll, EventQueue, Harvest};
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use core::task::Waker;
@@ -27,50 +34,81 @@ use std::io;
 use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 
-/// The operating system that this program runs on.
+/// The operating system that this program runs on, with its best event queue.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Os;
 
-impl Primitives for Os {
-    type AtomicU32 = AtomicU32;
-    type AtomicU64 = AtomicU64;
-    type Mutex<T: Send + fmt::Debug> = OsMutex<T>;
-    type Parker = OsParker;
+/// The operating system that this program runs on, with poll(2) as its event queue.
+///
+/// Level-triggered: each wait has to be armed, and every poll goes through all waits that are armed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Portable;
 
-    #[inline]
-    fn fence(order: Ordering) {
-        fence(order);
-    }
+/// The kernel of [`Os`].
+#[cfg(target_os = "linux")]
+pub type Native = Epoll;
+/// The kernel of [`Os`].
+#[cfg(not(target_os = "linux"))]
+pub type Native = PosixPoll;
 
-    fn parker() -> OsParker {
-        // While the thread is taken down there is no place to keep one; a new one serves as well,
-        // because whoever parks on a parker holds a handle to it.
-        PARKER.try_with(OsParker::clone).unwrap_or_else(|_| OsParker::new())
-    }
+macro_rules! system {
+    ($($name:ident on $kernel:ident = $value:expr;)*) => {$(
+        impl Primitives for $name {
+            type AtomicU32 = AtomicU32;
+            type AtomicU64 = AtomicU64;
+            type Mutex<T: Send + fmt::Debug> = OsMutex<T>;
+            type Parker = OsParker;
 
-    #[inline]
-    fn choose(_alternatives: usize) -> usize {
-        0
-    }
+            #[inline]
+            fn fence(order: Ordering) {
+                fence(order);
+            }
+
+            fn parker() -> OsParker {
+                // While the thread is taken down there is no place to keep one; a new one serves as
+                // well, because whoever parks on a parker holds a handle to it.
+                PARKER.try_with(OsParker::clone).unwrap_or_else(|_| OsParker::new())
+            }
+
+            #[inline]
+            fn choose(_alternatives: usize) -> usize {
+                0
+            }
+        }
+
+        impl System for $name {
+            type Kernel = $kernel;
+
+            #[inline]
+            fn kernel(&self) -> &$kernel {
+                &$value
+            }
+
+            fn now(&self) -> Instant {
+                now()
+            }
+
+            #[inline]
+            fn observe(&self, _step: &Step) {}
+
+            #[cfg(feature = "tracing")]
+            fn noted(&self, noted: &crate::observe::Noted) {
+                super::traced::event(noted);
+            }
+        }
+    )*};
 }
 
-impl System for Os {
-    type Kernel = Epoll;
+system! {
+    Os on Native = Native {};
+    Portable on PosixPoll = PosixPoll;
+}
 
-    #[inline]
-    fn kernel(&self) -> &Epoll {
-        &Epoll
-    }
-
-    fn now(&self) -> Instant {
-        static START: OnceLock<std::time::Instant> = OnceLock::new();
-        let nanos = START.get_or_init(std::time::Instant::now).elapsed().as_nanos();
-        // 2^64 nanoseconds are 584 years.
-        Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-
-    #[inline]
-    fn observe(&self, _step: &Step) {}
+fn now() -> Instant {
+    static START: OnceLock<std::time::Instant> = OnceLock::new();
+    let nanos = START.get_or_init(std::time::Instant::now).elapsed().as_nanos();
+    // 2^64 nanoseconds are 584 years.
+    Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 macro_rules! atomic {

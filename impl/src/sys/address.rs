@@ -7,6 +7,9 @@
 //! A Unix path that begins with a NUL byte is a name in the abstract namespace of Linux; it may
 //! contain more of them. In any other path a NUL byte is an error, and a path that does not fit
 //! is one too: it is never cut short, which would name another file.
+//!
+//! BSD and its kin have a family of one byte, and the length in a byte before it; their Unix sockets
+//! have no abstract namespace.
 
 use crate::seam::Address;
 use core::mem::{offset_of, size_of};
@@ -23,7 +26,11 @@ pub(super) struct Raw {
     length: usize,
 }
 
-const FAMILY: usize = 0;
+/// Whether the length of an address stands in front of it.
+const HAS_LENGTH: bool = size_of::<libc::sa_family_t>() == 1;
+const FAMILY: usize = if HAS_LENGTH { 1 } else { 0 };
+/// Whether a name may begin with a NUL byte.
+const ABSTRACT: bool = cfg!(target_os = "linux");
 const PORT: usize = 2;
 const V4_ADDRESS: usize = 4;
 const V4_LENGTH: usize = 16;
@@ -32,11 +39,11 @@ const V6_ADDRESS: usize = 8;
 const V6_SCOPE: usize = 24;
 const V6_LENGTH: usize = 28;
 const UNIX_PATH: usize = 2;
-const UNIX_LENGTH: usize = 110;
+const UNIX_LENGTH: usize = size_of::<libc::sockaddr_un>();
 
 const _: () = {
     assert!(offset_of!(libc::sockaddr, sa_family) == FAMILY);
-    assert!(size_of::<libc::sa_family_t>() == 2);
+    assert!(size_of::<libc::sa_family_t>() + FAMILY == 2);
     assert!(offset_of!(libc::sockaddr_in, sin_port) == PORT);
     assert!(offset_of!(libc::sockaddr_in, sin_addr) == V4_ADDRESS);
     assert!(size_of::<libc::sockaddr_in>() == V4_LENGTH);
@@ -46,7 +53,7 @@ const _: () = {
     assert!(offset_of!(libc::sockaddr_in6, sin6_scope_id) == V6_SCOPE);
     assert!(size_of::<libc::sockaddr_in6>() == V6_LENGTH);
     assert!(offset_of!(libc::sockaddr_un, sun_path) == UNIX_PATH);
-    assert!(size_of::<libc::sockaddr_un>() == UNIX_LENGTH);
+    assert!(UNIX_LENGTH <= Raw::CAPACITY);
     assert!(size_of::<libc::sockaddr_storage>() == Raw::CAPACITY);
     assert!(align_of::<libc::sockaddr_storage>() <= align_of::<Raw>());
 };
@@ -125,6 +132,9 @@ pub(super) fn encode(address: &Address) -> io::Result<Raw> {
         }
         Address::Unnamed => UNIX_PATH,
     };
+    if HAS_LENGTH {
+        raw.bytes[0] = raw.length as u8; // no address is longer than `CAPACITY`
+    }
     Ok(raw)
 }
 
@@ -134,7 +144,7 @@ fn unix_name(path: &Path) -> io::Result<(&[u8], usize)> {
     let room = UNIX_LENGTH - UNIX_PATH;
     let terminator = match name {
         [] => return Err(refused(path, "is empty".into())),
-        [0, ..] => 0,
+        [0, ..] if ABSTRACT => 0,
         _ if name.contains(&0) => return Err(refused(path, "contains a NUL byte".into())),
         _ => 1,
     };
@@ -167,6 +177,7 @@ pub(super) fn decode(raw: &Raw) -> io::Result<Address> {
             Ok(Address::Inet(SocketAddrV6::new(ip, port, flow, scope).into()))
         }
         (libc::AF_UNIX, 0..=UNIX_PATH) => Ok(Address::Unnamed),
+        (libc::AF_UNIX, _) if !ABSTRACT && raw.bytes[UNIX_PATH] == 0 => Ok(Address::Unnamed),
         (libc::AF_UNIX, length) => {
             let name = &raw.bytes[UNIX_PATH..length];
             // A name in the abstract namespace is all of the bytes; a path ends at its NUL byte.
@@ -204,10 +215,12 @@ mod tests {
         let scoped = SocketAddrV6::new("fe80::3".parse().unwrap(), 5, 0x0a_0b0c, 0x0102_0304);
         there_and_back(Address::Inet(scoped.into()));
         there_and_back(unix(b"/run/some socket"));
+        #[cfg(target_os = "linux")]
         there_and_back(unix(b"\0abstract\0name"));
         there_and_back(Address::Unnamed);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_longest_unix_path_fits_and_one_more_byte_is_refused() {
         there_and_back(unix(&[b'x'; 107]));
@@ -230,7 +243,7 @@ mod tests {
     #[test]
     fn an_address_of_an_unknown_family_is_an_error_that_names_it() {
         let mut raw = Raw::empty();
-        raw.put(FAMILY, &16_u16.to_ne_bytes());
+        raw.put(FAMILY, &(16 as libc::sa_family_t).to_ne_bytes());
         raw.set_length(12);
         let error = decode(&raw).expect_err("read as an address");
         assert!(error.to_string().contains("family 16"), "unclear: {error}");

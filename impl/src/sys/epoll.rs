@@ -17,7 +17,7 @@
 //! The flag of the break, which decides whether a token is written at all, and the election of
 //! the thread that waits: those are the poller's.
 
-use super::{Failure, Returned, fd};
+use super::{Failure, Returned, fd, millis_up};
 use crate::seam::{Event, RegisterFault, Timeout};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -186,11 +186,6 @@ fn wait_for(number: RawFd, batch: &mut Harvest, delay: Duration) -> io::Result<u
             return Ok(count);
         }
     }
-}
-
-/// The whole milliseconds that are not shorter.
-fn millis_up(delay: Duration) -> u128 {
-    delay.as_nanos().div_ceil(1_000_000)
 }
 
 fn wait_millis(number: RawFd, batch: &mut Harvest, millis: i32) -> io::Result<usize> {

@@ -17,14 +17,14 @@
 //! `AsFd`: such a borrow could outlive the number. Whoever borrows it counts as a user of a
 //! source instead, and gets a `FdGuard`, during whose life nobody closes.
 
-use super::{Returned, socket};
-use crate::seam::Os;
+use super::{Returned, make, socket};
+use crate::seam::{Kernel, System};
 use crate::source::FdGuard;
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// A descriptor of Linux that is owned by this value, until it is closed.
+/// A descriptor that is owned by this value, until it is closed.
 pub struct Descriptor {
     /// The number, or [`Descriptor::CLOSED`].
     number: AtomicI32,
@@ -98,7 +98,7 @@ impl From<Descriptor> for OwnedFd {
     }
 }
 
-impl AsFd for FdGuard<'_, Os> {
+impl<S: System<Kernel: Kernel<Fd = Descriptor>>> AsFd for FdGuard<'_, S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: a guard counts as a user of its source, and a number is closed after the last
         // user has left, so this one stays open for as long as the guard is borrowed.
@@ -117,13 +117,9 @@ pub(super) unsafe fn own(number: RawFd) -> OwnedFd {
 }
 
 pub(super) fn pipe() -> io::Result<(Descriptor, Descriptor)> {
-    let mut ends = [-1; 2];
-    // SAFETY: `ends` has room for the two numbers that pipe2 writes.
-    unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) }.or_errno()?;
-    // SAFETY: pipe2 succeeded, so this is a new number and nobody else has it.
-    let reader = unsafe { own(ends[0]) };
-    // SAFETY: as for the end to read from.
-    let writer = unsafe { own(ends[1]) };
+    let ends = make::pipe()?;
+    // SAFETY: the call succeeded, so these are new numbers and nobody else has them.
+    let [reader, writer] = ends.map(|end| unsafe { own(end) });
     Ok((Descriptor::other(reader), Descriptor::other(writer)))
 }
 
@@ -175,6 +171,16 @@ pub(super) fn write_vectored(descriptor: &Descriptor, pieces: &[IoSlice<'_>]) ->
 fn most_pieces(pieces: usize) -> libc::c_int {
     const IOV_MAX: usize = 1024;
     pieces.min(IOV_MAX) as libc::c_int
+}
+
+/// What kind of file is behind the number: one of the constants `S_IF`.
+pub(super) fn kind(number: RawFd) -> io::Result<libc::mode_t> {
+    let mut found = core::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `found` has room for what fstat writes.
+    unsafe { libc::fstat(number, found.as_mut_ptr()) }.or_errno()?;
+    // SAFETY: fstat succeeded, so it has filled all of it.
+    let found = unsafe { found.assume_init() };
+    Ok(found.st_mode & libc::S_IFMT)
 }
 
 pub(super) fn nonblocking(descriptor: &Descriptor) -> io::Result<bool> {

@@ -1,4 +1,4 @@
-//! Linux: the system calls, and the kernel of the poller made of them.
+//! Linux and other Unix systems: the system calls, and the kernels of the poller made of them.
 //!
 //! This is the only module that calls into C, and the only one where `unsafe` is allowed. Each
 //! file takes one kind of object:
@@ -6,10 +6,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`fd`] | [`Descriptor`]: a number that is owned; pipe, dup, read, write, close |
+//! | [`make`] | how a descriptor comes to be non-blocking and close-on-exec: Linux, or any Unix |
 //! | [`address`] | socket addresses to the bytes of the kernel and back; safe code only |
 //! | [`socket`] | what can be done with sockets only |
-//! | [`epoll`] | the event queue: the epoll, its eventfd, waiting with a timeout |
-//! | [`kernel`] | [`Epoll`], the instance of the seam's `Kernel`, which calls all of these |
+//! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
+//! | [`poll`] | poll(2), and the pipes that break it; the queue made of them is [`crate::level`] |
+//! | [`kernel`] | `Epoll` and [`PosixPoll`], the instances of the seam's `Kernel` |
 //!
 //! # Errors
 //!
@@ -22,19 +24,29 @@
 //! # Out of scope
 //!
 //! Policy: what to retry, which error ends a connection, who waits. Nothing here blocks but
-//! [`epoll::wait`], because every descriptor that is created here is non-blocking.
+//! a wait on the event queue, because every descriptor that is created here is non-blocking.
 
 #![allow(unsafe_code)]
 
 mod address;
+#[cfg(target_os = "linux")]
 mod epoll;
 mod fd;
 mod kernel;
+// The cfg `netpoller_portable` has Linux do without what only Linux has: for tests.
+#[cfg_attr(all(target_os = "linux", not(netpoller_portable)), path = "make_linux.rs")]
+#[cfg_attr(not(all(target_os = "linux", not(netpoller_portable))), path = "make_posix.rs")]
+mod make;
+mod poll;
 mod socket;
 
+#[cfg(target_os = "linux")]
 pub use epoll::{EventQueue, Harvest};
 pub use fd::Descriptor;
+#[cfg(target_os = "linux")]
 pub use kernel::Epoll;
+pub use kernel::PollQueue;
+pub use poll::PosixPoll;
 
 use std::io;
 use std::os::fd::RawFd;
@@ -56,6 +68,12 @@ macro_rules! returned {
 }
 
 returned!(i32, i64, isize);
+
+/// The whole milliseconds that are not shorter.
+#[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has ppoll"))]
+fn millis_up(delay: core::time::Duration) -> u128 {
+    delay.as_nanos().div_ceil(1_000_000)
+}
 
 /// Why a call on the event queue failed: the call, the number it was made on, and the error.
 #[derive(Debug)]

@@ -1,19 +1,16 @@
 //! What can be done with sockets only.
 //!
-//! One system call per function. Sockets are made non-blocking and close-on-exec by the call
-//! that makes them, so there is no moment at which a fork in another thread could inherit one.
+//! One system call per function; how a socket is made non-blocking and close-on-exec is in `make`.
 //!
 //! Out of scope: options other than those below. A socket is made without `SO_REUSEADDR`, since
 //! that is a decision of whoever binds.
 
 use super::address::{self, Raw};
-use super::{Descriptor, Returned, fd};
+use super::{Descriptor, Returned, fd, make};
 use crate::seam::{Address, HowToShut, Kind};
 use core::mem::size_of;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-const FLAGS: libc::c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
 
 fn number(kind: Kind) -> libc::c_int {
     match kind {
@@ -23,22 +20,15 @@ fn number(kind: Kind) -> libc::c_int {
 }
 
 pub(super) fn pair(kind: Kind) -> io::Result<(Descriptor, Descriptor)> {
-    let mut ends = [-1; 2];
-    let domain = libc::AF_UNIX;
-    // SAFETY: `ends` has room for the two numbers that socketpair writes.
-    unsafe { libc::socketpair(domain, number(kind) | FLAGS, 0, ends.as_mut_ptr()) }.or_errno()?;
-    // SAFETY: socketpair succeeded, so this is a new number and nobody else has it.
-    let one = unsafe { fd::own(ends[0]) };
-    // SAFETY: as for the first end.
-    let other = unsafe { fd::own(ends[1]) };
+    let ends = make::pair(libc::AF_UNIX, number(kind))?;
+    // SAFETY: the call succeeded, so these are new numbers and nobody else has them.
+    let [one, other] = ends.map(|end| unsafe { fd::own(end) });
     Ok((Descriptor::socket(one), Descriptor::socket(other)))
 }
 
 pub(super) fn socket(address: &Address, kind: Kind) -> io::Result<Descriptor> {
-    let domain = address::family(address);
-    // SAFETY: socket takes integers and touches no memory of ours.
-    let new = unsafe { libc::socket(domain, number(kind) | FLAGS, 0) }.or_errno()?;
-    // SAFETY: socket succeeded, so this is a new number and nobody else has it.
+    let new = make::socket(address::family(address), number(kind))?;
+    // SAFETY: the call succeeded, so this is a new number and nobody else has it.
     Ok(Descriptor::socket(unsafe { fd::own(new) }))
 }
 
@@ -65,9 +55,9 @@ pub(super) fn accept(listener: &Descriptor) -> io::Result<(Descriptor, Address)>
     let mut raw = Raw::empty();
     let mut length = Raw::capacity();
     // SAFETY: `raw` has room for `length` bytes.
-    let new = unsafe { libc::accept4(listener.raw(), raw.as_mut_ptr(), &mut length, FLAGS) };
-    // SAFETY: accept4 succeeded, so this is a new number and nobody else has it.
-    let new = new.or_errno().map(|new| Descriptor::socket(unsafe { fd::own(new) }))?;
+    let new = unsafe { make::accept(listener.raw(), raw.as_mut_ptr(), &mut length) }?;
+    // SAFETY: the call succeeded, so this is a new number and nobody else has it.
+    let new = Descriptor::socket(unsafe { fd::own(new) });
     raw.set_length(length);
     Ok((new, address::decode(&raw)?))
 }
@@ -142,7 +132,12 @@ fn option(number: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<li
     Ok(value)
 }
 
-fn set_option(number: RawFd, level: libc::c_int, name: libc::c_int, on: bool) -> io::Result<()> {
+pub(super) fn set_option(
+    number: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    on: bool,
+) -> io::Result<()> {
     let value = libc::c_int::from(on);
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     let place = (&raw const value).cast();
@@ -151,19 +146,29 @@ fn set_option(number: RawFd, level: libc::c_int, name: libc::c_int, on: bool) ->
 }
 
 pub(super) fn local_address(socket: &Descriptor) -> io::Result<Address> {
+    local_address_of(socket.raw())
+}
+
+/// That of whatever has the number at the moment.
+pub(super) fn local_address_of(number: RawFd) -> io::Result<Address> {
     let mut raw = Raw::empty();
     let mut length = Raw::capacity();
     // SAFETY: `raw` has room for `length` bytes.
-    unsafe { libc::getsockname(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    unsafe { libc::getsockname(number, raw.as_mut_ptr(), &mut length) }.or_errno()?;
     raw.set_length(length);
     address::decode(&raw)
 }
 
 pub(super) fn peer_address(socket: &Descriptor) -> io::Result<Address> {
+    peer_address_of(socket.raw())
+}
+
+/// That of the peer of whatever has the number at the moment.
+pub(super) fn peer_address_of(number: RawFd) -> io::Result<Address> {
     let mut raw = Raw::empty();
     let mut length = Raw::capacity();
     // SAFETY: `raw` has room for `length` bytes.
-    unsafe { libc::getpeername(socket.raw(), raw.as_mut_ptr(), &mut length) }.or_errno()?;
+    unsafe { libc::getpeername(number, raw.as_mut_ptr(), &mut length) }.or_errno()?;
     raw.set_length(length);
     address::decode(&raw)
 }

@@ -1,10 +1,10 @@
 //! What a behaviour needs of a system beyond the seam.
 
 use crate::engine::Engine;
-use crate::kernel::SimKernel;
+use crate::kernel::{LevelKernel, SimKernel};
 use crate::world::Model;
-use netpoller::seam::os::{Descriptor, Epoll};
-use netpoller::seam::{Kernel, Os, System};
+use netpoller::seam::os::{Descriptor, Epoll, PosixPoll};
+use netpoller::seam::{Kernel, Os, Portable, System};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -43,29 +43,51 @@ impl<E: Engine> Host for Model<E, SimKernel<E>> {
     }
 }
 
-impl Host for Os {
-    const EXACT_TIME: bool = false;
-
-    fn beside(&self) -> Self {
-        *self
-    }
-
-    fn regular_file(&self) -> io::Result<Descriptor> {
-        this_program()
-    }
-}
-
-/// The real kernel, with an oracle that judges every step of the poller.
-impl<E: Engine> Host for Model<E, Epoll> {
-    const EXACT_TIME: bool = false;
+impl<E: Engine> Host for Model<E, LevelKernel<E>> {
+    const EXACT_TIME: bool = true;
 
     fn beside(&self) -> Self {
         Model::beside(self)
     }
 
-    fn regular_file(&self) -> io::Result<Descriptor> {
-        this_program()
+    fn regular_file(&self) -> io::Result<Fd<Self>> {
+        self.kernel().simulated().regular_file()
     }
+}
+
+/// The real kernel.
+macro_rules! real {
+    ($($system:ident on $kernel:ident;)*) => {$(
+        impl Host for $system {
+            const EXACT_TIME: bool = false;
+
+            fn beside(&self) -> Self {
+                *self
+            }
+
+            fn regular_file(&self) -> io::Result<Descriptor> {
+                this_program()
+            }
+        }
+
+        /// With an oracle that judges every step of the poller.
+        impl<E: Engine> Host for Model<E, $kernel> {
+            const EXACT_TIME: bool = false;
+
+            fn beside(&self) -> Self {
+                Model::beside(self)
+            }
+
+            fn regular_file(&self) -> io::Result<Descriptor> {
+                this_program()
+            }
+        }
+    )*};
+}
+
+real! {
+    Os on Epoll;
+    Portable on PosixPoll;
 }
 
 /// The one regular file that is there wherever this runs.

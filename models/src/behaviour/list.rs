@@ -1,7 +1,11 @@
 //! The list of behaviours, handed to whatever macro is named.
+//!
+//! One that says `on epoll` needs a kernel that reports what nobody waits for, or in the order in which
+//! it came about: a level-triggered one does neither.
 
 /// Hands the list of all behaviours to the macro `$then`: for each module the behaviours in it,
-/// each with its name, what must hold, its rules in SPEC.md and the tests of Go that it follows.
+/// each with its name, what must hold, its rules in SPEC.md, the tests of Go that it follows,
+/// and whether it is for epoll alone.
 #[macro_export]
 macro_rules! behaviours {
     ($then:ident) => {
@@ -24,22 +28,22 @@ macro_rules! behaviours {
                     ["NP-SLOT-3", "NP-SLOT-5"] [];
                 data_while_unread_is_an_edge_again:
                     "What is unread is not reported again; more data beside it is."
-                    ["NP-SLOT-3", "NP-SLOT-5"] [];
+                    ["NP-SLOT-3", "NP-SLOT-5"] [] on epoll;
                 an_edge_after_the_reset_is_kept:
                     "An edge between the system call that said EAGAIN and the wait ends the wait at once."
-                    ["NP-WAIT-4", "NP-EDGE-3"] [];
+                    ["NP-WAIT-4", "NP-EDGE-3"] [] on epoll;
                 an_edge_before_the_reset_is_covered_by_the_call:
                     "Readiness whose data the system call has read ends no later wait."
                     ["NP-WAIT-4"] [];
                 a_wait_consumes_readiness_once:
                     "A wait takes pending readiness without parking; the next wait parks."
-                    ["NP-SLOT-5"] [];
+                    ["NP-SLOT-5"] [] on epoll;
                 edges_before_a_wait_are_one:
                     "Several edges before one wait are one readiness."
-                    ["NP-SLOT-3"] [];
+                    ["NP-SLOT-3"] [] on epoll;
                 a_blocking_wait_takes_pending_readiness:
                     "A blocking wait, read and write whose condition holds do not sleep."
-                    ["NP-SLOT-5"] [];
+                    ["NP-SLOT-5"] [] on epoll;
                 a_full_pipe_is_writable_again_once_drained:
                     "A writer without room waits, and a drained pipe wakes it."
                     ["NP-EVT-1", "NP-SLOT-3"] [];
@@ -106,7 +110,7 @@ macro_rules! behaviours {
                     ["NP-INFO-3", "NP-WAIT-2"] [];
                 closed_is_told_before_not_pollable:
                     "A closed descriptor is refused as closed although its newest event was an error alone."
-                    ["NP-INFO-3"] [];
+                    ["NP-INFO-3"] [] on epoll;
                 an_edge_after_close_revives_nothing:
                     "A report after close does not make a closed descriptor usable."
                     ["NP-INFO-1"] [];
@@ -196,13 +200,13 @@ macro_rules! behaviours {
                     ["NP-EVT-2", "NP-INFO-4"] [];
                 an_error_alone_fails_the_reader_only:
                     "After a report of nothing but an error reading is refused as not pollable, writing is not."
-                    ["NP-EVT-3", "NP-INFO-4", "NP-INFO-5"] [];
+                    ["NP-EVT-3", "NP-INFO-4", "NP-INFO-5"] [] on epoll;
                 an_error_alone_wakes_a_parked_reader:
                     "A report of nothing but an error ends a wait to read; the next one is refused."
-                    ["NP-EVT-2", "NP-EVT-3", "NP-EDGE-2"] [];
+                    ["NP-EVT-2", "NP-EVT-3", "NP-EDGE-2"] [] on epoll;
                 an_error_beside_room_is_no_event_error:
                     "A report of an error and something else concerns both directions and fails none."
-                    ["NP-EVT-2", "NP-EVT-3"] [];
+                    ["NP-EVT-2", "NP-EVT-3"] [] on epoll;
                 the_end_of_the_peer_wakes_both_directions:
                     "The end of a stream's peer wakes reader and writer: end of the stream, EPIPE."
                     ["NP-EVT-2"] [];
@@ -246,13 +250,13 @@ macro_rules! behaviours {
                     [] [];
                 a_report_harvested_before_the_close_reaches_nobody:
                     "A report that was harvested before the close does not wake the next descriptor of the entry."
-                    ["NP-GEN-1", "NP-GEN-2"] [];
+                    ["NP-GEN-1", "NP-GEN-2"] [] on epoll;
                 a_late_report_is_counted_and_reaches_nobody:
                     "A report under the name of an incarnation that is over is counted and dropped."
-                    ["NP-GEN-1"] [];
+                    ["NP-GEN-1"] [] on epoll;
                 a_report_that_nobody_registered_is_an_error:
                     "A report under a name that was never given out, or half that of the break, is told; the rest of its batch counts."
-                    ["NP-GEN-4"] [];
+                    ["NP-GEN-4"] [] on epoll;
                 what_a_batch_left_behind_dies_with_its_descriptor:
                     "A report that found no room in the batch is not told of the next descriptor."
                     ["NP-GEN-1"] [];
@@ -328,7 +332,7 @@ macro_rules! behaviours {
                     ["NP-TIME-5", "NP-TIME-7"] ["net.TestReadTimeoutFluctuation", "net.TestVariousDeadlines"];
                 an_expired_deadline_stays_until_another_is_set:
                     "A passed deadline is sticky, and readiness that came meanwhile is kept."
-                    ["NP-TIME-3", "NP-SLOT-4"] ["net.TestAcceptTimeoutMustNotReturn"];
+                    ["NP-TIME-3", "NP-SLOT-4"] ["net.TestAcceptTimeoutMustNotReturn"] on epoll;
                 a_write_deadline_does_not_end_the_read:
                     "A passed write deadline leaves the reader alone."
                     ["NP-TIME-4"] ["net.TestReadTimeoutMustNotReturn"];
@@ -364,7 +368,7 @@ macro_rules! behaviours {
                     ["NP-INFO-3"] [];
                 a_passed_deadline_is_told_before_not_pollable:
                     "A passed deadline is told before an event error."
-                    ["NP-INFO-7"] [];
+                    ["NP-INFO-7"] [] on epoll;
                 readiness_of_the_same_poll_comes_before_the_deadline:
                     "Who is ready and late is ready."
                     ["NP-WAIT-7", "NP-SLOT-4"] [];
@@ -437,7 +441,7 @@ macro_rules! behaviours {
             waking: {
                 wakers_run_in_the_order_of_the_events:
                     "A poll wakes nobody; waking all is in the order of the kernel's reports."
-                    ["NP-WAKE-1"] [];
+                    ["NP-WAKE-1"] [] on epoll;
                 one_event_wakes_the_reader_before_the_writer:
                     "Of one event the reader's waker is the first."
                     [] [];

@@ -9,7 +9,8 @@
 //! The list is in [`behaviours!`](crate::behaviours): what must hold, which rules of SPEC.md it
 //! rests on, and which test of Go it follows. It is the source of the [`catalogue`] and of one
 //! test per behaviour and kernel: `models/tests/behaviour.rs`, on the simulated kernel with the
-//! sizes of Linux and with the smallest ones, and `tests/real/behaviour.rs`, on Linux.
+//! sizes of Linux and with the smallest ones, and `tests/real/behaviour.rs`, on Linux with epoll; those that
+//! do not say `on epoll` run there with poll(2) as well.
 //!
 //! | module | behaviours of |
 //! |---|---|
@@ -61,6 +62,8 @@ pub struct Behaviour<S: Host> {
     pub rules: &'static [&'static str],
     /// The tests of Go that it follows.
     pub go: &'static [&'static str],
+    /// Whether only an edge-triggered kernel shows it.
+    pub on_epoll: bool,
     run: fn(&Poller<S>),
 }
 
@@ -79,7 +82,7 @@ impl<S: Host> Behaviour<S> {
 
 macro_rules! catalogue {
     ($($area:ident: {$(
-        $name:ident: $about:literal [$($rule:literal),*] [$($go:literal),*];
+        $name:ident: $about:literal [$($rule:literal),*] [$($go:literal),*] $(on $epoll:ident)?;
     )*})*) => {
         /// All behaviours.
         #[must_use]
@@ -89,6 +92,7 @@ macro_rules! catalogue {
                 about: $about,
                 rules: &[$($rule),*],
                 go: &[$($go),*],
+                on_epoll: !concat!($(stringify!($epoll))?).is_empty(),
                 run: $area::$name,
             },)*)*]
         }

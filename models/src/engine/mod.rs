@@ -51,14 +51,15 @@ pub use cause::Cause;
 #[cfg(feature = "shuttle")]
 pub use census::Census;
 #[cfg(feature = "shuttle")]
-pub use explore::{Explore, Replayed};
+pub use explore::{Explore, Explored, Prefixes, Replayed};
 pub use file::{FailureFile, Verdict};
 #[cfg(feature = "loom")]
 pub use on_loom::{Loom, LoomSc, LoomWeak};
 #[cfg(feature = "shuttle")]
 pub use on_shuttle::Shuttle;
 pub use outcome::{
-    Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling, Search,
+    Apart, Bound, Certificate, Completeness, Failure, FailureKind, Limits, Outcome, Sampling,
+    Search, Share,
 };
 pub use record::Told;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};
@@ -140,6 +141,16 @@ pub trait Engine: Primitives + Clone {
     #[must_use]
     fn performed(_thread: usize) -> Option<u64> {
         None
+    }
+
+    /// What the calling thread does from here on depends on nothing that it has observed so far, but on
+    /// `kept`: for threads that go round in a loop. What it did before is no part of its behaviour any
+    /// more, and an engine that recognises states takes two for the same that differ in it only.
+    ///
+    /// It must not hold a lock nor be within a call on the poller. A loop that can come back to the
+    /// state it began in is a panic: such a program need not end.
+    fn forget(kept: u64) {
+        record::forgets(kept);
     }
 
     /// The name of the calling thread in the plan.

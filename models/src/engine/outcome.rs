@@ -131,11 +131,78 @@ impl Certificate {
     }
 }
 
+/// A part of an exploration that came to its end: which prefixes of which frontier
+/// ([`Prefixes`](super::Prefixes)). It vouches for what lies below these, and for nothing else: the whole is
+/// vouched for by [`Outcome::together`], when no prefix is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    frontier: u128,
+    prefixes: usize,
+    done: BTreeSet<usize>,
+}
+
+impl Share {
+    /// To be called by an engine that has seen the end of its search below these prefixes.
+    #[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
+    pub(in crate::engine) fn new(frontier: u128, prefixes: usize, done: BTreeSet<usize>) -> Share {
+        Share { frontier, prefixes, done }
+    }
+
+    /// The name of the frontier: the same for all parts of one exploration.
+    #[must_use]
+    pub fn frontier(&self) -> u128 {
+        self.frontier
+    }
+
+    /// How many prefixes there are.
+    #[must_use]
+    pub fn prefixes(&self) -> usize {
+        self.prefixes
+    }
+
+    /// Those that were gone through, numbered from 0.
+    #[must_use]
+    pub fn done(&self) -> &BTreeSet<usize> {
+        &self.done
+    }
+
+    /// Whether no prefix is missing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.done.len() == self.prefixes
+    }
+}
+
+/// Why outcomes cannot be put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// There are none.
+    Nothing,
+    /// One of them is not of a part of an exploration.
+    NoPart,
+    /// They are parts of different explorations, or of one that was divided in different ways.
+    Frontiers,
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Apart::Nothing => "there are no parts",
+            Apart::NoPart => "one of them is not a part of an exploration",
+            Apart::Frontiers => "they are not parts of one exploration that was divided once",
+        })
+    }
+}
+
+impl core::error::Error for Apart {}
+
 /// How much of what could happen has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
     /// All of it, within the memory model of the engine.
     Exhaustive(Certificate),
+    /// All of it that lies below some of the prefixes of an exploration that was divided.
+    Part(Share),
     /// The engine came to the end of its search, with no limit set, but is known to pass over
     /// interleavings: loom does where a thread loads and then exchanges the same word
     /// (`models/tests/loom_selftest.rs`). No certificate is issued.
@@ -285,12 +352,70 @@ impl Outcome {
         }
     }
 
+    /// The parts of one exploration put together: executions and states added up, behaviours united, the
+    /// first failure. Exhaustive if all parts came to their end and no prefix is missing.
+    ///
+    /// # Errors
+    ///
+    /// If these are not parts of one exploration. What failed, what a limit has cut, and what went through
+    /// everything because there was nothing to be divided, is taken for a part of any.
+    pub fn together(parts: impl IntoIterator<Item = Outcome>) -> Result<Outcome, Apart> {
+        let mut parts = parts.into_iter();
+        let first = parts.next().ok_or(Apart::Nothing)?;
+        let mut whole = parts.try_fold(first, Outcome::and)?;
+        let is_whole = match &whole.completeness {
+            Completeness::Part(share) => share.is_whole(),
+            Completeness::Exhaustive(_) => true,
+            Completeness::Bounded(_) => false,
+            Completeness::Ended | Completeness::Sampled { .. } => return Err(Apart::NoPart),
+        };
+        if is_whole {
+            let (executions, behaviours) = (whole.executions, whole.behaviours.len());
+            let certificate = Certificate::issue(whole.engine, executions, behaviours);
+            whole.completeness = Completeness::Exhaustive(certificate);
+        }
+        Ok(whole)
+    }
+
+    /// Two parts as one.
+    fn and(mut self, other: Outcome) -> Result<Outcome, Apart> {
+        self.executions += other.executions;
+        self.behaviours.extend(other.behaviours);
+        self.time = self.time.max(other.time);
+        self.states += other.states;
+        self.cut += other.cut;
+        self.depth = self.depth.max(other.depth);
+        self.failure = self.failure.or(other.failure);
+        self.completeness = match (self.completeness, other.completeness) {
+            (Completeness::Part(mut one), Completeness::Part(other)) => {
+                if (one.frontier, one.prefixes) != (other.frontier, other.prefixes) {
+                    return Err(Apart::Frontiers);
+                }
+                one.done.extend(other.done);
+                Completeness::Part(one)
+            }
+            (Completeness::Bounded(bound), other) | (other, Completeness::Bounded(bound)) => {
+                let failed = other == Completeness::Bounded(Bound::Failure);
+                Completeness::Bounded(if failed { Bound::Failure } else { bound })
+            }
+            (whole @ Completeness::Exhaustive(_), Completeness::Exhaustive(_)) => whole,
+            _ => return Err(Apart::NoPart),
+        };
+        Ok(self)
+    }
+
     /// One digest for the whole set of behaviours: equal on every engine that saw the same set.
     #[must_use]
     pub fn behaviours_digest(&self) -> u128 {
+        Outcome::digest_of(&self.behaviours)
+    }
+
+    /// The same, for a set.
+    #[must_use]
+    pub fn digest_of(behaviours: &BTreeSet<u128>) -> u128 {
         use super::digest::Digest;
-        let start = Digest::new(0x5e7).with(self.behaviours.len() as u64);
-        let all = self.behaviours.iter();
+        let start = Digest::new(0x5e7).with(behaviours.len() as u64);
+        let all = behaviours.iter();
         all.fold(start, |all, one| all.with(*one as u64).with((*one >> 64) as u64)).bits()
     }
 }
@@ -310,6 +435,9 @@ impl fmt::Display for Outcome {
         )?;
         match &self.completeness {
             Completeness::Exhaustive(_) => write!(f, "exhaustive"),
+            Completeness::Part(Share { prefixes, done, .. }) => {
+                write!(f, "{} of {prefixes} prefixes", done.len())
+            }
             Completeness::Ended => write!(f, "the search ended"),
             Completeness::Bounded(bound) => write!(f, "bounded: {bound:?}"),
             Completeness::Sampled { rounds, seed } => write!(f, "{rounds} rounds, seed {seed:#x}"),

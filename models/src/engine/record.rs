@@ -331,6 +331,18 @@ pub(crate) fn done(done: Done) {
     });
 }
 
+/// What the running thread has done so far is no part of its behaviour any more, but for `kept`. Returns what
+/// stands for it: `kept`, and how many objects it has made, which have names by that.
+pub(crate) fn forgets(kept: u64) -> u64 {
+    RECORD.with_borrow_mut(|record| {
+        let place = current();
+        let Some(track) = record.tracks.get_mut(place) else { return kept };
+        let kept = Digest::new(kept).with(u64::from(track.made)).bits() as u64;
+        track.behaviour = Track::new(track.name, place).behaviour.with(kept);
+        kept
+    })
+}
+
 /// The running thread has come to its end.
 pub(crate) fn ended() {
     if quiet::panicked() {

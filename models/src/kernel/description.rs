@@ -379,6 +379,11 @@ impl<P: Primitives> Description<P> {
         }
     }
 
+    /// Whether this is a regular file.
+    pub(super) fn is_regular(&self) -> bool {
+        matches!(self.file, File::Regular)
+    }
+
     /// Whether this is a socket.
     pub(super) fn is_socket(&self) -> bool {
         matches!(self.file, File::Socket(..) | File::Datagram(_) | File::Tcp(..))

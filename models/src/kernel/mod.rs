@@ -21,6 +21,7 @@
 //! | `freedom` | what a kernel may do beyond what Linux was seen to do |
 //! | `raw` | system calls by number, for recorded programs |
 //! | `seam` | the same for the poller under test |
+//! | `level` | the same, asked in the manner of poll(2) |
 //! | `stub` | a kernel that has nothing but a break, and orders nothing |
 //!
 //! # Locks
@@ -54,6 +55,7 @@
 //! in flight, and the end of a description while another thread is inside a call on it.
 
 mod backlog;
+mod bell;
 mod config;
 mod connect;
 mod datagram;
@@ -65,6 +67,7 @@ mod event;
 mod faults;
 mod freedom;
 mod harvest;
+mod level;
 mod names;
 mod pipe;
 mod raw;
@@ -82,6 +85,7 @@ pub use epoll::{Key, Report};
 pub use errno::Errno;
 pub use faults::Faults;
 pub use freedom::Freedom;
+pub use level::{LevelKernel, LevelQueue, SimSignal};
 pub use raw::{Control, Raw};
 pub use seam::{SimBatch, SimFd, SimQueue};
 pub use stub::{StubFd, StubKernel, StubQueue};
@@ -89,7 +93,7 @@ pub use stub::{StubFd, StubKernel, StubQueue};
 use core::sync::atomic::Ordering;
 use faults::Counts;
 use names::Names;
-use netpoller::seam::os::Epoll;
+use netpoller::seam::os::{Epoll, PosixPoll};
 use netpoller::seam::{Arc, Atomic, Instant, Kernel, Mutex, Os, Primitives, System};
 use table::Table;
 use time::Alarms;
@@ -113,6 +117,12 @@ impl<P: Primitives> Timed for SimKernel<P> {
 
 /// The real kernel's time is that of the machine.
 impl Timed for Epoll {
+    fn time(&self) -> Instant {
+        Os.now()
+    }
+}
+
+impl Timed for PosixPoll {
     fn time(&self) -> Instant {
         Os.now()
     }

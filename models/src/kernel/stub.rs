@@ -9,7 +9,11 @@
 //! A wait does not block, since waking is ordering. It always reports the break: the report of an
 //! event queue may be old news, for example when another poller was quicker to drain the token.
 //! Descriptors can be made and registered, and that is all: their edges are delivered by hand.
+//!
+//! In a second form ([`StubKernel::in_which_one_sleeps`]) a wait does block, until an event is rung by hand
+//! or a token comes; that form orders, and is for scenarios that are not about fences (`bell`).
 
+use super::bell::Bell;
 use super::seam::unsupported;
 use super::{SimBatch, Timed};
 use core::sync::atomic::Ordering;
@@ -26,13 +30,32 @@ use std::io::{self, IoSlice, IoSliceMut};
 #[derive(Debug)]
 pub struct StubKernel<P: Primitives> {
     clock: Arc<P::AtomicU64>,
+    sleeps: bool,
 }
 
 impl<P: Primitives> StubKernel<P> {
     /// Such a kernel.
     #[must_use]
     pub fn new() -> StubKernel<P> {
-        StubKernel { clock: Arc::new(P::AtomicU64::new(0)) }
+        StubKernel { clock: Arc::new(P::AtomicU64::new(0)), sleeps: false }
+    }
+
+    /// Such a kernel, in which one thread can sleep until something is rung.
+    #[must_use]
+    pub fn in_which_one_sleeps() -> StubKernel<P> {
+        StubKernel { sleeps: true, ..StubKernel::new() }
+    }
+
+    /// Makes an event: a wait reports it, once. Only where one can sleep.
+    ///
+    /// # Panics
+    ///
+    /// Where nobody can.
+    pub fn ring(&self, queue: &StubQueue<P>, event: Event) {
+        match queue {
+            StubQueue::Bell(bell) => bell.ring(event),
+            StubQueue::Token(_) => panic!("edges are delivered by hand in this kernel"),
+        }
     }
 
     /// Lets the time pass until `instant`. For one thread at a time.
@@ -56,7 +79,7 @@ impl<P: Primitives> Default for StubKernel<P> {
 
 impl<P: Primitives> Clone for StubKernel<P> {
     fn clone(&self) -> StubKernel<P> {
-        StubKernel { clock: Arc::clone(&self.clock) }
+        StubKernel { clock: Arc::clone(&self.clock), sleeps: self.sleeps }
     }
 }
 
@@ -64,17 +87,24 @@ impl<P: Primitives> Clone for StubKernel<P> {
 #[derive(Debug)]
 pub struct StubFd;
 
-/// Its event queue: one token.
+/// Its event queue.
 #[derive(Debug)]
-pub struct StubQueue<P: Primitives> {
-    token: P::AtomicU32,
+#[expect(private_interfaces, reason = "what is in it is the kernel's own affair")]
+pub enum StubQueue<P: Primitives> {
+    /// One token, and nobody sleeps.
+    Token(P::AtomicU32),
+    /// One token, and what was rung; one thread may sleep.
+    Bell(Bell<P>),
 }
 
 impl<P: Primitives> StubQueue<P> {
     /// Whether the break token is there. Not a step of the program.
     #[must_use]
     pub fn peek_break_token(&self) -> bool {
-        self.token.peek() != 0
+        match self {
+            StubQueue::Token(token) => token.peek() != 0,
+            StubQueue::Bell(bell) => bell.peek_break_token(),
+        }
     }
 }
 
@@ -176,7 +206,11 @@ impl<P: Primitives> Kernel for StubKernel<P> {
     }
 
     fn queue(&self) -> io::Result<StubQueue<P>> {
-        Ok(StubQueue { token: P::AtomicU32::new(0) })
+        Ok(if self.sleeps {
+            StubQueue::Bell(Bell::new())
+        } else {
+            StubQueue::Token(P::AtomicU32::new(0))
+        })
     }
 
     fn add(
@@ -202,25 +236,30 @@ impl<P: Primitives> Kernel for StubKernel<P> {
         Ok(SetChange::InForce)
     }
 
-    fn wait(
-        &self,
-        _queue: &StubQueue<P>,
-        batch: &mut SimBatch,
-        _timeout: Timeout,
-    ) -> io::Result<()> {
+    fn wait(&self, queue: &StubQueue<P>, batch: &mut SimBatch, timeout: Timeout) -> io::Result<()> {
         batch.clear();
-        batch.push(Event { token: Token::BREAK, bits: Bits::IN });
+        let report = match queue {
+            StubQueue::Token(_) => Some(Event { token: Token::BREAK, bits: Bits::IN }),
+            StubQueue::Bell(bell) => bell.wait(timeout != Timeout::Zero),
+        };
+        report.into_iter().for_each(|event| batch.push(event));
         Ok(())
     }
 
     fn post(&self, queue: &StubQueue<P>) -> io::Result<()> {
-        // Relaxed, like the drain: see above.
-        queue.token.swap(1, Ordering::Relaxed);
+        match queue {
+            // Relaxed, like the drain: see above.
+            StubQueue::Token(token) => drop(token.swap(1, Ordering::Relaxed)),
+            StubQueue::Bell(bell) => bell.post(),
+        }
         Ok(())
     }
 
     fn drain(&self, queue: &StubQueue<P>) -> io::Result<()> {
-        queue.token.swap(0, Ordering::Relaxed);
+        match queue {
+            StubQueue::Token(token) => drop(token.swap(0, Ordering::Relaxed)),
+            StubQueue::Bell(bell) => bell.drain(),
+        }
         Ok(())
     }
 }

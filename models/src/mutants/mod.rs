@@ -238,9 +238,9 @@ impl TestName {
         let package = root.join(package);
         let target = &self.target;
         let places = if target == "lib" {
-            // a::b::tests::name: in a/b.rs or a/b/mod.rs.
+            // a::b::tests::name: in a/b/tests.rs, a/b.rs or a/b/mod.rs.
             let module = self.name.split("::tests::").next()?.replace("::", "/");
-            [format!("src/{module}.rs"), format!("src/{module}/mod.rs")].to_vec()
+            ["/tests.rs", ".rs", "/mod.rs"].map(|end| format!("src/{module}{end}")).to_vec()
         } else {
             ["tests", "real", "stress"].map(|folder| format!("{folder}/{target}.rs")).to_vec()
         };

@@ -58,9 +58,25 @@ impl<E: Engine> Bench<E> {
     /// Never: the stub has an event queue.
     #[must_use]
     pub fn starting_at(first_generation: Generation) -> Self {
+        Self::on(StubKernel::new(), first_generation)
+    }
+
+    /// A bench in whose kernel one thread can sleep, until an event is rung ([`Bench::ring`]).
+    #[must_use]
+    pub fn in_which_one_sleeps() -> Self {
+        Self::on(StubKernel::in_which_one_sleeps(), Generation::FIRST)
+    }
+
+    fn on(kernel: StubKernel<E>, first_generation: Generation) -> Self {
         let shape = Shape { first_segment: 1, first_generation };
-        let poller = Poller::on(Model::new(StubKernel::new()), shape);
+        let poller = Poller::on(Model::new(kernel), shape);
         Bench { poller: poller.expect("the stub has an event queue") }
+    }
+
+    /// Has the kernel report an event to whoever polls.
+    pub fn ring(&self, token: Token, bits: Bits) {
+        let kernel = netpoller::seam::System::kernel(self.poller.system());
+        kernel.ring(self.poller.queue(), Event { token, bits });
     }
 
     /// Registers a descriptor.

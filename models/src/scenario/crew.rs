@@ -1,8 +1,8 @@
 //! A small scheduler for the scenarios of going idle: workers, and jobs that they do.
 //!
-//! A job is a word: nothing, runnable, taken. Whoever makes one runnable says so to the idle protocol,
-//! as a scheduler does; the workers take what they find, and the last job shuts them down. A wakeup
-//! that is lost leaves a worker asleep for ever.
+//! The jobs are a word, with a bit for each that is runnable and one for each that was taken. Whoever makes
+//! one runnable says so to the idle protocol, as a scheduler does; the workers take what they find, and
+//! the last job shuts them down. A wakeup that is lost leaves a worker asleep for ever.
 
 use super::bench::Bare;
 use super::traffic::Simulated;
@@ -13,23 +13,23 @@ use crate::world::Model;
 use netpoller::idle::{Idle, Slept, Worker};
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
-use netpoller::seam::{Atomic, Mutex, Parker, System};
+use netpoller::seam::{Atomic, System};
 use netpoller_spec::election::{Move, Rest, Word, rest};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Wake, Waker};
 
-const NOT_YET: u32 = 0;
-const RUNNABLE: u32 = 1;
-const TAKEN: u32 = 2;
+/// The first bit of the jobs that were taken; those that are runnable begin at 0.
+const TAKEN: u32 = 16;
 
 /// Workers on a system, and their jobs.
 #[derive(Debug)]
 pub struct Crew<S: System> {
     /// The workers, as far as they are idle.
     pub idle: Arc<Idle<S>>,
-    jobs: Arc<Vec<S::AtomicU32>>,
+    jobs: Arc<S::AtomicU32>,
     left: Arc<S::AtomicU32>,
+    all: u32,
 }
 
 /// A crew whose kernel does nothing.
@@ -44,6 +44,7 @@ impl<S: System> Clone for Crew<S> {
             idle: Arc::clone(&self.idle),
             jobs: Arc::clone(&self.jobs),
             left: Arc::clone(&self.left),
+            all: self.all,
         }
     }
 }
@@ -77,31 +78,45 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 
     fn of(idle: Idle<Model<E, K>>, jobs: u32) -> Self {
-        E::label("job");
-        let words = (0..jobs).map(|_| E::AtomicU32::new(NOT_YET)).collect();
+        E::label("jobs");
+        let word = Arc::new(E::AtomicU32::new(0));
         E::label("jobs left");
         let left = Arc::new(E::AtomicU32::new(jobs));
-        Crew { idle: Arc::new(idle), jobs: Arc::new(words), left }
+        Crew { idle: Arc::new(idle), jobs: word, left, all: (1 << jobs) - 1 }
+    }
+
+    /// Makes these jobs runnable, one after the other: for a thread that does nothing else.
+    pub fn publish_all(&self, jobs: core::ops::Range<usize>) {
+        for job in jobs {
+            self.publish(job);
+            E::forget(job as u64);
+        }
     }
 
     /// Makes a job runnable, and says so.
     pub fn publish(&self, job: usize) {
         // Relaxed: what orders it is the protocol under test.
-        self.jobs[job].store(RUNNABLE, Ordering::Relaxed);
+        self.jobs.fetch_or(1 << job, Ordering::Relaxed);
         self.idle.work().expect("the kernel takes tokens");
     }
 
     /// Whether a job is runnable.
     pub fn has_work(&self) -> bool {
-        self.jobs.iter().any(|job| job.load(Ordering::Relaxed) == RUNNABLE)
+        runnable(self.jobs.load(Ordering::Relaxed)) != 0
     }
 
     /// Takes a job that is runnable.
     pub fn take(&self) -> Option<usize> {
-        self.jobs.iter().position(|job| {
-            let take = |order| job.compare_exchange(RUNNABLE, TAKEN, order, Ordering::Relaxed);
-            job.load(Ordering::Relaxed) == RUNNABLE && take(Ordering::AcqRel).is_ok()
-        })
+        let mut jobs = self.jobs.load(Ordering::Relaxed);
+        while runnable(jobs) != 0 {
+            let job = runnable(jobs).trailing_zeros();
+            let taken = jobs | 1 << (job + TAKEN);
+            match self.jobs.compare_exchange(jobs, taken, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(job as usize),
+                Err(now) => jobs = now,
+            }
+        }
+        None
     }
 
     /// What a worker does: takes jobs and does them until all are done, then the workers are shut
@@ -110,6 +125,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
         let mut worker = self.idle.worker(number);
         let mut ready = Ready::with_batch(1);
         loop {
+            E::forget(u64::from(worker.is_searching()));
             if let Some(job) = self.take() {
                 worker.found(|| self.has_work()).expect("the kernel takes tokens");
                 run(job);
@@ -120,23 +136,28 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
         }
     }
 
-    /// What a worker does that is to do so many jobs and then to be busy for good.
-    pub fn serve_some(&self, number: u32, jobs: usize) {
+    /// What a worker does whose first job never ends: nothing that needs a worker after that can rely
+    /// on this one. `run` is the beginning of the job.
+    pub fn serve_one(&self, number: u32, run: impl FnOnce(usize)) {
         let mut worker = self.idle.worker(number);
         let mut ready = Ready::with_batch(1);
-        let mut done = 0;
-        while done < jobs {
-            if self.take().is_some() {
+        loop {
+            E::forget(u64::from(worker.is_searching()));
+            if let Some(job) = self.take() {
                 worker.found(|| self.has_work()).expect("the kernel takes tokens");
-                done += 1;
-            } else {
-                self.sleep(&mut worker, &mut ready);
+                return run(job);
             }
+            self.sleep(&mut worker, &mut ready);
         }
     }
 
     fn sleep(&self, worker: &mut Worker<'_, Model<E, K>>, ready: &mut Ready<Model<E, K>>) -> Slept {
-        let slept = worker.sleep(ready, || self.has_work());
+        let slept = worker.sleep(ready, |place| {
+            let work = self.has_work();
+            // All that counts from here on: where it is going to sleep, and whether it is.
+            E::forget(u64::from(work) << 1 | u64::from(place == Rest::Park));
+            work
+        });
         ready.wake_all();
         slept.expect("the kernel polls")
     }
@@ -161,8 +182,8 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
 
     /// When all threads have ended: every job was done.
     pub fn all_done(&self) {
-        let undone = self.jobs.iter().position(|job| job.peek() != TAKEN);
-        assert_that(undone.is_none(), || format!("job {undone:?} was not done"));
+        let undone = self.all & !(self.jobs.peek() >> TAKEN);
+        assert_that(undone == 0, || format!("not done: the jobs {undone:#b}"));
     }
 
     /// The same of workers that were shut down: the word says that nobody sleeps.
@@ -180,6 +201,11 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 }
 
+/// The jobs that are runnable and that nobody has taken.
+fn runnable(jobs: u32) -> u32 {
+    jobs & !(jobs >> TAKEN) & ((1 << TAKEN) - 1)
+}
+
 /// A task: it is woken by making its job runnable.
 struct Task<S: System> {
     crew: Crew<S>,
@@ -189,59 +215,5 @@ struct Task<S: System> {
 impl<E: Engine, K: Timed> Wake for Task<Model<E, K>> {
     fn wake(self: Arc<Self>) {
         self.crew.publish(self.job);
-    }
-}
-
-/// A gate at which a job stops until another one was done: so that it needs a worker of its own.
-#[derive(Debug)]
-pub struct Gate<E: Engine> {
-    state: E::Mutex<Passage<E>>,
-}
-
-#[derive(Debug)]
-enum Passage<E: Engine> {
-    Shut,
-    Open,
-    Awaited(E::Parker),
-}
-
-impl<E: Engine> Gate<E> {
-    /// A gate that is shut.
-    #[must_use]
-    pub fn new() -> Arc<Gate<E>> {
-        E::label("gate");
-        let digest = |state: &Passage<E>| match state {
-            Passage::Shut => Some(0),
-            Passage::Open => Some(1),
-            Passage::Awaited(_) => None, // by whoever waits
-        };
-        Arc::new(Gate { state: E::Mutex::new(Passage::Shut, digest) })
-    }
-
-    /// Waits until it is open. For one thread.
-    pub fn pass(&self) {
-        let parker = E::parker();
-        loop {
-            let mut state = self.state.lock();
-            if matches!(*state, Passage::Open) {
-                return;
-            }
-            *state = Passage::Awaited(parker.clone());
-            drop(state);
-            parker.park();
-        }
-    }
-
-    /// What the first job does, which waits for the second one, and what the second one does.
-    pub fn of_job(&self, job: usize) {
-        if job == 0 { self.pass() } else { self.open() }
-    }
-
-    /// Opens it.
-    pub fn open(&self) {
-        let before = core::mem::replace(&mut *self.state.lock(), Passage::Open);
-        if let Passage::Awaited(parker) = before {
-            parker.unpark();
-        }
     }
 }

@@ -29,7 +29,7 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// Reads in vain: the deadline ends it.
-pub(super) fn late<E: Engine>(mut source: &Source<super::traffic::Simulated<E>>) {
+pub(super) fn late<S: System>(mut source: &Source<S>) {
     let got = source.read(&mut [0]).map_err(|error| Reason::of(&error));
     let fine = got == Err(Some(Reason::DeadlineExceeded));
     assert_that(fine, || format!("the reader got {got:?}"));

@@ -178,7 +178,6 @@ impl Variant {
 pub const WITHOUT: &[(Family, Variant, &str)] = &[
     (Family::Connect, Variant::Bare, "a connection is made by a kernel"),
     (Family::GoingIdle, Variant::Bare, "whoever goes to sleep does so in a kernel"),
-    (Family::OnePolls, Variant::Bare, "whoever polls does so in a kernel"),
     (Family::Signal, Variant::Bare, "a signal ends a wait in a kernel"),
     (Family::SmallBatch, Variant::Bare, "what is left behind is left in a kernel"),
 ];

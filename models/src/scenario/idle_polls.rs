@@ -3,15 +3,19 @@
 //!
 //! Here jobs are tasks that wait for a descriptor or a deadline: their wakers make the job runnable.
 
-use super::crew::{Gate, WiredCrew};
-use super::traffic::{Simulated, Wired, wired, write_one};
+use super::bench::Bench;
+use super::crew::{BareCrew, Crew, WiredCrew};
+use super::traffic::{Wired, wired};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
+use crate::kernel::Timed;
 use crate::oracle::assert_that;
+use crate::world::Model;
 use netpoller::desc::Wait;
 use netpoller::ready::Ready;
 use netpoller::source::Source;
 use netpoller_spec::Mode;
+use netpoller_spec::events::Bits;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +23,18 @@ use std::time::Duration;
 pub const ALL: &[Scenario] = &[
     one_polls_the_other_parks::SCENARIO,
     the_kernel_is_handed_on::SCENARIO,
-    the_kernel_is_handed_on_by_one_of_three::SCENARIO,
+    the_kernel_is_watched_by_one_of_three::SCENARIO,
     deadline_set_by_a_worker_that_stays_busy::SCENARIO,
     glance_of_a_busy_worker::SCENARIO,
 ];
 
 /// Leaves the waker of a job in the read slot of a source, as the task does that waits there. For the
 /// setup of a plan.
-fn waits<E: Engine>(crew: &WiredCrew<E>, source: &Source<Simulated<E>>, job: usize) -> Wait {
+fn waits<E: Engine, K: Timed>(
+    crew: &Crew<Model<E, K>>,
+    source: &Source<Model<E, K>>,
+    job: usize,
+) -> Wait {
     let mut wait = Wait::default();
     let turn = source.incarnation().poll_wait(Mode::Read, &mut wait, &crew.waker(job), || Ok(()));
     assert!(turn.is_pending(), "nothing is there to be read");
@@ -52,95 +60,80 @@ scenario! {
 }
 
 scenario! {
-    /// Two tasks wait for a byte each. The worker that harvests the first one does its job, which cannot
-    /// end before that of the second one: somebody else has to take the kernel over.
+    /// Two tasks wait for an event each. The worker that harvests the first one is busy with it for good:
+    /// somebody else has to take the kernel over.
     family: OnePolls;
     rules: "NP-IDLE-5 NP-IDLE-8";
     from: "descriptors that go unnoticed beside a worker that sleeps";
     fn the_kernel_is_handed_on<E>() -> Plan {
-        let Wired { poller, .. } = wired::<E>();
-        let crew = WiredCrew::<E>::new(&poller, 2, 2);
-        let gate = Gate::<E>::new();
-        let pipes = [(); 2].map(|()| poller.pipe().expect("a fresh kernel has room for a pipe"));
-        let [(read_0, write_0), (read_1, write_1)] = pipes;
-        let parked = [waits(&crew, &read_0, 0), waits(&crew, &read_1, 1)];
-        let worker = |number| {
-            let (crew, gate) = (crew.clone(), Arc::clone(&gate));
-            move || crew.serve(number, |job| gate.of_job(job))
-        };
-        let (one, two) = (worker(0), worker(1));
-        let ends = Arc::new((write_0, write_1));
-        let writers = Arc::clone(&ends);
+        let bench = Bench::<E>::in_which_one_sleeps();
+        let crew = BareCrew::<E>::new(&bench.poller, 2, 2);
+        let sources = [bench.open(), bench.open()];
+        let tokens = [sources[0].token(), sources[1].token()];
+        let parked = [waits(&crew, &sources[0], 0), waits(&crew, &sources[1], 1)];
+        let (one, two) = (crew.clone(), crew.clone());
         Plan::new()
-            .thread("worker-0", one)
-            .thread("worker-1", two)
+            .thread("worker-0", move || one.serve_one(0, |_| {}))
+            .thread("worker-1", move || two.serve_one(1, |_| {}))
             .thread("outside", move || {
-                write_one::<E>(&writers.0, 1);
-                write_one::<E>(&writers.1, 2);
+                tokens.iter().for_each(|token| bench.ring(*token, Bits::IN));
             })
             .finally(move || {
-                crew.over();
-                drop((parked, read_0, read_1, ends));
+                crew.all_done();
+                drop((parked, sources));
             })
     }
 }
 
 scenario! {
-    /// The same with three workers and a job from outside in place of the second byte.
+    /// A task waits for an event, and two jobs come from outside, for three workers: the kernel stays
+    /// watched whoever of them is called.
     family: OnePolls;
     rules: "NP-IDLE-5 NP-IDLE-8";
     from: "descriptors that go unnoticed beside two workers that sleep";
-    fn the_kernel_is_handed_on_by_one_of_three<E>() -> Plan {
-        let Wired { poller, .. } = wired::<E>();
-        let crew = WiredCrew::<E>::new(&poller, 3, 2);
-        let gate = Gate::<E>::new();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let parked = waits(&crew, &reader, 0);
-        let worker = |number| {
-            let (crew, gate) = (crew.clone(), Arc::clone(&gate));
-            move || crew.serve(number, |job| gate.of_job(job))
-        };
-        let (one, two, three, outside) = (worker(0), worker(1), worker(2), crew.clone());
-        let writer = Arc::new(writer);
-        let end = Arc::clone(&writer);
+    fn the_kernel_is_watched_by_one_of_three<E>() -> Plan {
+        let bench = Bench::<E>::in_which_one_sleeps();
+        let crew = BareCrew::<E>::new(&bench.poller, 3, 3);
+        let source = bench.open();
+        let (token, parked) = (source.token(), waits(&crew, &source, 0));
+        let [one, two, three, outside] = [(); 4].map(|()| crew.clone());
         Plan::new()
-            .thread("worker-0", one)
-            .thread("worker-1", two)
-            .thread("worker-2", three)
+            .thread("worker-0", move || one.serve_one(0, |_| {}))
+            .thread("worker-1", move || two.serve_one(1, |_| {}))
+            .thread("worker-2", move || three.serve_one(2, |_| {}))
             .thread("outside", move || {
-                write_one::<E>(&end, 1);
-                outside.publish(1);
+                outside.publish_all(1..2);
+                bench.ring(token, Bits::IN);
+                outside.publish_all(2..3);
             })
             .finally(move || {
-                crew.over();
-                drop((parked, reader, writer));
+                crew.all_done();
+                drop((parked, source));
             })
     }
 }
 
 scenario! {
-    /// A worker does a job that sets a deadline and cannot end before the task was woken that waits for
-    /// it, while the other worker goes to sleep.
+    /// A worker is busy for good with a job that has set a deadline, for which a task waits; the other
+    /// worker goes to sleep meanwhile.
     family: OnePolls;
     rules: "NP-IDLE-5 NP-TIME-12";
     from: "Go #38860, #42237 (B11, B12), d80ab3e85a76 (B13): a timer beside a worker that goes idle";
     fn deadline_set_by_a_worker_that_stays_busy<E>() -> Plan {
         let Wired { poller, .. } = wired::<E>();
         let crew = WiredCrew::<E>::new(&poller, 2, 2);
-        let gate = Gate::<E>::new();
         let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
         let parked = waits(&crew, &reader, 1);
         crew.publish(0);
         let reader = Arc::new(reader);
         let worker = |number| {
-            let (crew, gate, reader) = (crew.clone(), Arc::clone(&gate), Arc::clone(&reader));
+            let (crew, reader) = (crew.clone(), Arc::clone(&reader));
             move || {
-                crew.serve(number, |job| {
+                crew.serve_one(number, |job| {
                     if job == 0 {
                         let soon = reader.poller().now().saturating_add(Duration::from_nanos(5));
                         reader.set_read_deadline(Some(soon)).expect("open");
                     }
-                    gate.of_job(job);
                 });
             }
         };
@@ -149,7 +142,7 @@ scenario! {
             .thread("worker-0", one)
             .thread("worker-1", two)
             .finally(move || {
-                crew.over();
+                crew.all_done();
                 drop((parked, reader, writer));
             })
     }
@@ -173,7 +166,7 @@ scenario! {
                 assert_that(found == 0, || format!("a glance found {found} wakers"));
             })
             .thread("idle", move || idle.serve(1, |_| {}))
-            .thread("outside", move || outside.publish(0))
+            .thread("outside", move || outside.publish_all(0..1))
             .finally(move || crew.over())
     }
 }

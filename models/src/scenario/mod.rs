@@ -23,6 +23,7 @@
 //! | [`connect`] | connections that come while their deadline does, or their future goes |
 //! | [`harvest`] | signals, and batches with no room for all |
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
+//! | [`level`] | races of other files on a level-triggered kernel, and those that only it has |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
 //!
 //! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
@@ -53,6 +54,7 @@ pub mod fd_lock;
 pub mod harvest;
 pub mod idle;
 pub mod idle_polls;
+pub mod level;
 pub mod park;
 pub mod reopen;
 pub mod reopen_crowd;
@@ -60,6 +62,7 @@ pub mod retract;
 pub mod streams;
 pub mod timer;
 pub mod traffic;
+pub mod waiters;
 
 pub use family::Family;
 
@@ -124,6 +127,8 @@ const FILES: &[&[Scenario]] = &[
     traffic::ALL,
     streams::ALL,
     ends::ALL,
+    waiters::ALL,
+    level::ALL,
 ];
 
 /// All scenarios, in the order of the table.
@@ -148,7 +153,7 @@ impl Scenario {
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         drop((self.threads)());
-        crate::world::last_kernel() == "SimKernel"
+        matches!(crate::world::last_kernel(), "SimKernel" | "LevelKernel")
     }
 }
 

@@ -3,14 +3,14 @@
 
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
-use crate::kernel::{Config, SimKernel};
+use crate::kernel::{Config, LevelKernel, SimKernel, Timed};
 use crate::oracle::{self, assert_that};
 use crate::world::Model;
 use netpoller::Reason;
 use netpoller::error::WaitError;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
-use netpoller::seam::{Atomic, Event, Kernel, Kind, Parker};
+use netpoller::seam::{Atomic, Event, Kernel, Kind, Parker, Primitives, System};
 use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
@@ -36,11 +36,40 @@ pub const ALL: &[Scenario] = &[
 /// The system of these scenarios.
 pub type Simulated<E> = Model<E, SimKernel<E>>;
 
+/// A kernel that is simulated, whatever its event queue.
+pub trait Simulates: Timed {
+    /// A fresh one.
+    fn on(config: Config) -> Self;
+
+    /// Whether a break token lies in an event queue. Not a step of the program.
+    fn peek_token(queue: &Self::Queue) -> bool;
+}
+
+impl<P: Primitives> Simulates for SimKernel<P> {
+    fn on(config: Config) -> Self {
+        SimKernel::new(config)
+    }
+
+    fn peek_token(queue: &Self::Queue) -> bool {
+        queue.peek_break_token()
+    }
+}
+
+impl<P: Primitives> Simulates for LevelKernel<P> {
+    fn on(config: Config) -> Self {
+        LevelKernel::new(config)
+    }
+
+    fn peek_token(queue: &Self::Queue) -> bool {
+        queue.signals()[0].peek_is_up()
+    }
+}
+
 /// A poller on the simulated kernel, and how its driver is told to stop.
 #[derive(Debug)]
-pub struct Wired<E: Engine> {
+pub struct Wired<E: Engine, K: Timed = SimKernel<E>> {
     /// The poller.
-    pub poller: Poller<Simulated<E>>,
+    pub poller: Poller<Model<E, K>>,
     /// Raised when the traffic is over.
     pub done: Arc<E::AtomicU32>,
 }
@@ -62,8 +91,18 @@ pub fn wired<E: Engine>() -> Wired<E> {
 /// As [`wired`].
 #[must_use]
 pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
+    wired_to::<E, SimKernel<E>>(config)
+}
+
+/// The same on another simulated kernel of this kind.
+///
+/// # Panics
+///
+/// As [`wired`].
+#[must_use]
+pub fn wired_to<E: Engine, K: Simulates>(config: Config) -> Wired<E, K> {
     let shape = Shape { first_segment: 1, first_generation: Generation::FIRST };
-    let poller = Poller::on(Model::new(SimKernel::new(config)), shape);
+    let poller = Poller::on(Model::new(K::on(config)), shape);
     Wired {
         poller: poller.expect("a fresh kernel has an event queue"),
         done: Arc::new(E::AtomicU32::new(0)),
@@ -72,18 +111,18 @@ pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
 
 /// Whether a break token lies in the kernel.
 #[must_use]
-pub fn token<E: Engine>(poller: &Poller<Simulated<E>>) -> bool {
-    poller.queue().peek_break_token()
+pub fn token<S: System<Kernel: Simulates>>(poller: &Poller<S>) -> bool {
+    S::Kernel::peek_token(poller.queue())
 }
 
 /// Polls until the traffic is over.
-pub(super) fn drive<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+pub(super) fn drive<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32) {
     drive_until::<E>(poller, done, 1);
 }
 
 /// Polls until `done` says that everybody is.
 pub(super) fn drive_until<E: Engine>(
-    poller: &Poller<Simulated<E>>,
+    poller: &Poller<impl System>,
     done: &E::AtomicU32,
     everybody: u32,
 ) {
@@ -96,19 +135,19 @@ pub(super) fn drive_until<E: Engine>(
 }
 
 /// Tells the driver that the traffic is over.
-pub(super) fn stop<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
+pub(super) fn stop<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32) {
     done.store(1, Ordering::Release);
     poller.wake().expect("the simulated kernel takes tokens");
 }
 
 /// Tells the driver that one of those who are busy is done; `bit` says which.
-pub(super) fn stop_one<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32, bit: u32) {
+pub(super) fn stop_one<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32, bit: u32) {
     done.fetch_or(bit, Ordering::Release);
     poller.wake().expect("the simulated kernel takes tokens");
 }
 
 pub(super) fn read_one<E: Engine>(
-    mut source: &Source<Simulated<E>>,
+    mut source: &Source<Model<E, impl Timed>>,
 ) -> Result<Option<u8>, Option<Reason>> {
     let mut byte = [0];
     match source.read(&mut byte) {
@@ -118,7 +157,7 @@ pub(super) fn read_one<E: Engine>(
     }
 }
 
-pub(super) fn write_one<E: Engine>(mut source: &Source<Simulated<E>>, byte: u8) {
+pub(super) fn write_one<E: Engine>(mut source: &Source<Model<E, impl Timed>>, byte: u8) {
     let written = source.write(&[byte]);
     let one = matches!(written, Ok(1));
     assert_that(one, || format!("writing a byte got {written:?}"));
@@ -391,6 +430,6 @@ scenario! {
     }
 }
 
-pub(super) fn over<E: Engine>(poller: &Poller<Simulated<E>>) {
+pub(super) fn over<S: System<Kernel: Simulates>>(poller: &Poller<S>) {
     oracle::quiescent(poller, token(poller));
 }

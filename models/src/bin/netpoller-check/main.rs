@@ -13,6 +13,7 @@ mod list;
 mod merge;
 mod mutants;
 mod one;
+mod parts;
 mod process;
 mod replay;
 mod run;

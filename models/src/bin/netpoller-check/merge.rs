@@ -1,8 +1,10 @@
 //! `cargo verify merge`: the parts of a run that several machines made (`run --shard`), put
 //! together, and the verdict that none of them could give: is everything there, does every engine
-//! agree, is every transition of the spec taken.
+//! agree, is every transition of the spec taken. The parts of one exploration (`run --part`) are put together
+//! first.
 
 use crate::one::Report;
+use crate::parts;
 use crate::table::Table;
 use crate::verdict::{Demand, Fault, Run, Verdict, every_run};
 use crate::{Error, junit};
@@ -16,6 +18,12 @@ pub(crate) struct Arguments {
     /// What `run --json` wrote, part by part.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Only this scenario was run; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// Only this engine was; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    engine: Vec<String>,
     /// Write a page in Markdown, such as `$GITHUB_STEP_SUMMARY` takes.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -29,11 +37,20 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     for file in &arguments.files {
         reports.extend(read(file)?);
     }
-    let scenarios: Vec<_> = netpoller_models::scenario::all().map(|s| s.name).collect();
-    let demand = Demand { pins: true, transitions: true };
+    let (reports, apart) = parts::joined(reports);
+    let wanted =
+        |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|n| n == name);
+    let scenarios = netpoller_models::scenario::all().map(|s| s.name);
+    let scenarios: Vec<_> = scenarios.filter(|name| wanted(&arguments.scenario, name)).collect();
+    let engines = Kind::ALL.iter().copied().filter(|kind| wanted(&arguments.engine, kind.name()));
+    let engines: Vec<_> = engines.collect();
+    // A selection of scenarios need not take all transitions.
+    let whole = arguments.scenario.is_empty() && arguments.engine.is_empty();
+    let demand = Demand { pins: true, transitions: whole };
     let mut verdict = Verdict::on(&reports, demand);
-    verdict.faults.extend(incomplete(&reports, &every_run(&scenarios, Kind::ALL)));
-    let table = Table::of(&scenarios, Kind::ALL, &reports);
+    verdict.faults.extend(apart);
+    verdict.faults.extend(incomplete(&reports, &every_run(&scenarios, &engines)));
+    let table = Table::of(&scenarios, &engines, &reports);
     println!("{}\n{verdict}", table.drawn());
     if let Some(file) = &arguments.summary {
         std::fs::write(file, table.page("Race verification", &verdict))?;

@@ -1,14 +1,20 @@
 //! `netpoller-check one`: what a child process does, and how its report reads.
 
 use crate::Error;
+use crate::journal::Journal;
+use crate::parts::{self, Explored, Share};
+use crate::shard::Shard;
 use netpoller_models::engine::{
-    Completeness, Failure, FailureFile, Limits, Outcome, Sampling, Search,
+    Completeness, Explore, Failure, FailureFile, Limits, Outcome, Prefixes, Sampling, Search,
 };
 use netpoller_models::oracle::{self, Which};
 use netpoller_models::scenario::Scenario;
 use netpoller_models::suite::{Expected, Kind, Verdict, quick};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -17,6 +23,9 @@ pub(crate) struct Arguments {
     pub(crate) scenario: String,
     #[arg(long)]
     pub(crate) engine: String,
+    /// Where the prefixes of an exploration that is divided are kept.
+    #[arg(long)]
+    journal: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reach: Reach,
 }
@@ -44,6 +53,18 @@ pub(crate) struct Reach {
     /// Let all oracles judge but this one.
     #[arg(long, value_name = "ORACLE", conflicts_with = "only_oracle")]
     pub(crate) except_oracle: Option<String>,
+    /// Divide each exploration among so many threads; explore only. Executions and states are more then,
+    /// and differ from run to run; behaviours and failures are the same.
+    #[arg(long, value_name = "N", conflicts_with = "part")]
+    pub(crate) split: Option<NonZeroUsize>,
+    /// Only a part of each exploration, such as 2/4; explore only. The parts of several machines together are
+    /// the whole, and `cargo verify merge` judges it.
+    #[arg(long, value_name = "PART/OF")]
+    pub(crate) part: Option<Shard>,
+    /// Into how many prefixes each exploration is divided, at least: 8 for each thread or part if not given.
+    /// With `run --journal` each prefix is kept when it is done.
+    #[arg(long, value_name = "N")]
+    pub(crate) prefixes: Option<NonZeroUsize>,
     /// Have explore search otherwise, for comparing: `all-states`, which leaves no step out, or
     /// `schedules`, which knows no states.
     #[arg(long, hide = true, value_name = "HOW", value_parser = search)]
@@ -65,6 +86,9 @@ impl Reach {
         arguments.extend(self.only_oracle.iter().map(|oracle| format!("--only-oracle={oracle}")));
         arguments.extend(self.except_oracle.iter().map(|name| format!("--except-oracle={name}")));
         arguments.extend(self.search.map(|how| format!("--search={}", name(how))));
+        arguments.extend(self.split.map(|threads| format!("--split={threads}")));
+        arguments.extend(self.part.map(|part| format!("--part={part}")));
+        arguments.extend(self.prefixes.map(|prefixes| format!("--prefixes={prefixes}")));
         arguments
     }
 
@@ -82,12 +106,44 @@ impl Reach {
         words.extend(self.only_oracle.iter().map(|oracle| format!(", only {oracle}")));
         words.extend(self.except_oracle.iter().map(|oracle| format!(", without {oracle}")));
         words.extend(self.search.map(|how| format!(", by {}", name(how))));
+        if let Some(prefixes) = self.at_least() {
+            words += &format!(", divided by {prefixes} prefixes");
+        }
         words
+    }
+
+    /// Whether each exploration is divided.
+    pub(crate) fn divides(&self) -> bool {
+        self.at_least().is_some()
+    }
+
+    /// Which part of each exploration it is; nothing if it is not one of several.
+    pub(crate) fn part(&self) -> String {
+        self.part.map(|part| part.to_string()).unwrap_or_default()
+    }
+
+    /// How many prefixes are wanted, if an exploration is divided.
+    fn at_least(&self) -> Option<usize> {
+        let divided = match (self.part, self.split) {
+            (Some(part), _) => part.of,
+            (None, Some(threads)) => threads.get(),
+            (None, None) => return self.prefixes.map(NonZeroUsize::get),
+        };
+        Some(self.prefixes.map_or(8 * divided, NonZeroUsize::get))
+    }
+
+    /// The prefixes that are to be explored.
+    fn prefixes(&self) -> Option<Prefixes> {
+        let Shard { part, of } = self.part.unwrap_or(Shard { part: 1, of: 1 });
+        self.at_least().map(|at_least| Prefixes::part(at_least, part, of))
     }
 
     fn is_quick(&self) -> bool {
         let numbers = [self.seconds, self.rounds, self.seed];
-        !self.deep && self.search.is_none() && numbers.iter().all(Option::is_none)
+        !self.deep
+            && self.search.is_none()
+            && !self.divides()
+            && numbers.iter().all(Option::is_none)
     }
 
     fn limits(&self, scenario: &str, kind: Kind) -> Limits {
@@ -184,6 +240,12 @@ pub(crate) struct Report {
     pub(crate) coverage: Vec<(String, u64)>,
     /// The entry for `expected.toml`, written by the child because it has the behaviours.
     pub(crate) pin: String,
+    /// Which part of the exploration it is, such as `2/4`; empty if it is not one of several.
+    #[serde(default)]
+    pub(crate) part: String,
+    /// What was gone through, where prefixes are missing for the whole.
+    #[serde(default)]
+    pub(crate) share: Option<Share>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -231,6 +293,8 @@ impl Report {
             }),
             coverage: Vec::new(),
             pin: String::new(),
+            part: String::new(),
+            share: None,
         }
     }
 }
@@ -248,10 +312,57 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(name) = &arguments.reach.except_oracle {
         oracle::except(which(name)?);
     }
-    let outcome = arguments.reach.run(scenario, kind);
-    let report = report(scenario.name, kind, &outcome, &arguments.reach);
+    let reach = &arguments.reach;
+    let report = match reach.prefixes() {
+        Some(prefixes) if kind == Kind::Explore => {
+            divided(scenario, prefixes, arguments.journal.as_deref(), reach)?
+        }
+        Some(_) => return Err("only explore divides an exploration".into()),
+        None => report(scenario.name, kind, &reach.run(scenario, kind), reach),
+    };
     println!("{}", serde_json::to_string(&report)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Explores these prefixes, but for those that are in the journal.
+fn divided(
+    scenario: &Scenario,
+    prefixes: Prefixes,
+    journal: Option<&Path>,
+    reach: &Reach,
+) -> Result<Report, Error> {
+    let (name, asked, limits) =
+        (scenario.name, reach.in_words(), reach.limits(scenario.name, Kind::Explore));
+    let journal = journal.map(Journal::open).transpose()?;
+    let before = journal.as_ref().map(|journal| journal.explored(name, &asked)).unwrap_or_default();
+    let done = before.iter().flat_map(Explored::done);
+    let mut prefixes = done.fold(prefixes, |all, (frontier, one)| all.without(frontier, one));
+    if let Some(journal) = journal {
+        let known = Mutex::new(coverage());
+        prefixes = prefixes.telling(move |explored| {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = coverage();
+            let taken = now
+                .iter()
+                .zip(&*known)
+                .map(|((name, now), (_, before))| (name.clone(), now - before));
+            let line = Explored::new(name, &asked, explored, taken.collect());
+            *known = now;
+            // What cannot be kept is done again.
+            if let Err(error) = journal.add(&line) {
+                eprintln!("{}: {error}", journal.path().display());
+            }
+        });
+    }
+    let at_once = reach.split.map_or(1, NonZeroUsize::get);
+    let outcome = Explore::run_prefixes(scenario.explore, &limits, prefixes, at_once);
+    let report = report(name, Kind::Explore, &outcome, reach);
+    Ok(parts::taken_in(report, &before))
+}
+
+/// How often each row of the transition tables was taken in this process.
+fn coverage() -> Vec<(String, u64)> {
+    oracle::coverage().into_iter().map(|(name, times)| (name.to_owned(), times)).collect()
 }
 
 fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Report {
@@ -271,6 +382,9 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         exhaustive: matches!(outcome.completeness, Completeness::Exhaustive(_)),
         reach: match &outcome.completeness {
             Completeness::Exhaustive(_) => "all".to_owned(),
+            Completeness::Part(share) => {
+                format!("part ({} of {} prefixes)", share.done().len(), share.prefixes())
+            }
             Completeness::Ended => "end".to_owned(),
             Completeness::Bounded(bound) => format!("cut by {bound:?}").to_lowercase(),
             Completeness::Sampled { .. } => "sampled".to_owned(),
@@ -284,8 +398,10 @@ fn report(scenario: &str, kind: Kind, outcome: &Outcome, reach: &Reach) -> Repor
         peak: peak(),
         verdict,
         failure: outcome.failure.as_ref().map(|failure| failed(scenario, kind, failure)),
-        coverage: oracle::coverage().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
-        pin: pin.to_toml(),
+        coverage: coverage(),
+        pin: if reach.divides() { String::new() } else { pin.to_toml() },
+        part: reach.part(),
+        share: Share::of(outcome),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::verdict::{Demand, Run, Verdict, disagreements, every_run};
 use crate::{Error, junit, process, selected, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use netpoller_models::suite::{Expected, Kind};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
@@ -60,8 +61,13 @@ pub(crate) fn main(arguments: &Arguments) -> Result<ExitCode, Error> {
     let engines = engines(&arguments.engine)?;
     let work = part(every_run(&scenarios, &engines), arguments.shard)?;
     let started = Instant::now();
-    let jobs = arguments.jobs.or_else(processors).unwrap_or(1).max(1);
     let mut reach = arguments.reach.clone();
+    if reach.divides() && engines != [Kind::Explore] {
+        return Err("only explore divides an exploration: add --engine=explore".into());
+    }
+    // Each run that is divided has a processor for each of its threads, if there are so many.
+    let at_once = reach.split.map_or(1, NonZeroUsize::get);
+    let jobs = arguments.jobs.or_else(|| processors().map(|all| all / at_once)).unwrap_or(1).max(1);
     if reach.deep && reach.seed.is_none() {
         reach.seed = Some(draw());
         eprintln!("the samples start at --seed={}", reach.seed.unwrap_or_default());
@@ -169,10 +175,12 @@ pub(crate) fn run_all(
 ) -> Result<Vec<Report>, Error> {
     let run = |(scenario, engine): Run| -> Result<Report, Error> {
         let asked = reach.in_words();
-        if let Some(known) = journal.and_then(|journal| journal.known(scenario, engine, &asked)) {
+        let known =
+            journal.and_then(|journal| journal.known(scenario, engine, &asked, &reach.part()));
+        if let Some(known) = known {
             return Ok(known.clone());
         }
-        let report = child(scenario, engine, reach, patience)?;
+        let report = child(scenario, engine, reach, patience, journal)?;
         journal.map_or(Ok(()), |journal| journal.add(&report))?;
         Ok(report)
     };
@@ -223,9 +231,13 @@ pub(crate) fn child(
     engine: &str,
     reach: &Reach,
     patience: Option<Duration>,
+    journal: Option<&Journal>,
 ) -> Result<Report, Error> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["one", "--scenario", scenario, "--engine", engine]).args(reach.to_arguments());
+    if let Some(journal) = journal.filter(|_| reach.divides()) {
+        command.arg("--journal").arg(journal.path());
+    }
     let child = process::output(command, patience)?;
     let report = child.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
     let report = match (report, child.status) {
@@ -242,7 +254,8 @@ pub(crate) fn child(
             Report::died(scenario, engine, "hang", message, child.stderr)
         }
     };
-    Ok(Report { asked: reach.in_words(), again: reach.again(scenario, engine), ..report })
+    let (asked, again, part) = (reach.in_words(), reach.again(scenario, engine), reach.part());
+    Ok(Report { asked, again, part, ..report })
 }
 
 fn pin(reports: &[Report]) -> Result<(), Error> {

@@ -10,8 +10,8 @@ use std::str::FromStr;
 /// Which part, counted from 1, of how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shard {
-    part: usize,
-    of: usize,
+    pub(crate) part: usize,
+    pub(crate) of: usize,
 }
 
 impl Shard {

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What the words in the cells mean.
-const LEGEND: [&str; 6] = [
+const LEGEND: [&str; 7] = [
     "Each cell: executions, how far they reach, seconds.",
     "all: every interleaving was gone through, without any bound (a certificate was issued)",
     "end: loom went to the end of its search; it is known to pass over some interleavings",
     "cut: the run stopped at its limit (quick: the pinned number of executions); more would be found by --deep",
+    "part: everything below some of the prefixes of an exploration that is divided; others are missing for the whole",
     "sampled: random schedules, or whatever the operating system did",
     "behaviours: how many distinct outcomes there are, per thread, operation and value; ? where no \
      engine with sequentially consistent memory went through everything",

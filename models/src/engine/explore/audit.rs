@@ -34,6 +34,8 @@ enum Seen {
     Done(Op, Object, [u64; 2], Option<u64>, &'static str),
     /// What was in a lock that it took.
     Content(Content),
+    /// Nothing that counts but this.
+    Forgotten(u64),
 }
 
 /// What is in a lock.
@@ -113,6 +115,11 @@ impl Audit {
     pub(super) fn observed(&mut self, me: usize, done: &Done) {
         let Done { op, object, arguments, seen, label, .. } = *done;
         self.sees(me, Seen::Done(op, object, arguments, seen, label));
+    }
+
+    pub(super) fn forgets(&mut self, me: usize, kept: u64) {
+        self.now.threads[me].0 = NOTHING;
+        self.sees(me, Seen::Forgotten(kept));
     }
 
     pub(super) fn word(&mut self, object: Object, value: u64) {

@@ -14,8 +14,8 @@
 //!   ([`Engine::announced`](crate::engine::Engine::announced)) begins a call by being made. Of calls only
 //!   the order of a beginning and an end counts, and only if they are about the same part.
 
+use super::mix::Map;
 use crate::engine::record::{Object, Op};
-use std::collections::HashMap;
 
 /// Locks that a thread holds; of more than these some are left out, which is on the safe side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,24 +148,24 @@ struct Of {
 /// The touches that were seen, by number.
 #[derive(Debug)]
 pub(super) struct Touches {
-    numbers: HashMap<(About, Mode, Holds), Touch>,
+    numbers: Map<(About, Mode, Holds), Touch>,
     /// For each number the place in `things` of what is touched, and how.
     about: Vec<(usize, Mode)>,
-    places: HashMap<About, usize>,
+    places: Map<About, usize>,
     things: Vec<Of>,
     /// What is touched while a lock is held.
-    inside: HashMap<Object, Footprint>,
+    inside: Map<Object, Footprint>,
 }
 
 impl Default for Touches {
     fn default() -> Self {
         let others = Of { alone: Footprint::ALL, ..Of::default() };
         Touches {
-            numbers: HashMap::new(),
+            numbers: Map::default(),
             about: vec![(0, Mode::Alone)],
-            places: HashMap::new(),
+            places: Map::default(),
             things: vec![others],
-            inside: HashMap::new(),
+            inside: Map::default(),
         }
     }
 }

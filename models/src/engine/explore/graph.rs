@@ -2,7 +2,8 @@
 //!
 //! A node is a state, or a choice within a step; an edge is a decision, and leads to the next node or
 //! to the end. No state can come again within an execution, for the history of the thread that takes a
-//! step grows with it: so the graph has no cycles. An execution is a walk: at every node it takes an edge
+//! step grows with it: so the graph has no cycles. (Threads that forget their history could make one; that
+//! ends the run.) An execution is a walk: at every node it takes an edge
 //! that is open, or else one that leads towards a node with an open edge. A walk that gets into a node
 //! below which all is known learns nothing more; the space is exhausted when the first node is like that.
 //! Compared with a depth first search that stops at every state seen before, a walk goes on through known
@@ -26,9 +27,14 @@
 
 use super::footprint::{Footprint, Move, Told, Touch, Touches};
 use super::forecast::Forecast;
+use super::mix::Map;
 use super::persistent::{Here, Seen, Stand, Taken, Waits};
+use super::prefixes::Prefixes;
+use super::split::Split;
 use super::visited::Visited;
-use std::collections::HashMap;
+use super::walker::Walk;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Nobody has come to the end of this edge.
 const UNKNOWN: u32 = u32::MAX;
@@ -67,9 +73,25 @@ impl Node {
     fn open(&self) -> Set {
         self.chosen & !self.taken
     }
+
+    /// Which edge walker `number` looks at in this turn: not all begin with the same one.
+    fn turn(&self, turn: u32, number: usize) -> u32 {
+        (turn + number as u32) % u32::from(self.edges)
+    }
 }
 
-/// States and the decisions between them.
+/// What there is below a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Below {
+    /// Everything is known.
+    Known,
+    /// Something is open.
+    Open,
+    /// Nothing is open, but another walk is under way to something that is not known.
+    Pending,
+}
+
+/// States and the decisions between them: what all walks have learned.
 #[derive(Debug)]
 pub(super) struct Graph {
     /// Whether edges may be left out.
@@ -80,29 +102,22 @@ pub(super) struct Graph {
     touches: Touches,
     seen: Seen,
     /// The terms of moves that tell an oracle something by being made.
-    watched: HashMap<u128, Told>,
+    watched: Map<u128, Told>,
     /// What the steps of edges tell oracles.
-    told: HashMap<u32, Vec<Touch>>,
-    /// The node that the walk was at last, and the edge by which it left.
-    last: Option<(u32, u32)>,
-    /// The node and the edge of the step that is being made.
-    made: Option<(u32, u32, Move)>,
+    told: Map<u32, Vec<Touch>>,
     forecast: Forecast,
-    /// The way to an open edge: nodes and the edges to take there, last first.
-    way: Vec<(u32, u32)>,
-    /// The walk is in a part where everything is known.
-    idle: bool,
-    /// How many walks there were before this one.
+    /// How many walks have begun.
     walks: u32,
-    /// The edges of the first walk, which the second one takes again; the next one is last.
-    first: Vec<u32>,
     /// How many of the nodes are states with a decision among threads.
     states: usize,
+    /// How the space is divided, if it is.
+    split: Option<Split>,
 }
 
 impl Graph {
-    /// `reduces`: whether edges may be left out. If not, every state is come to.
-    pub(super) fn new(reduces: bool) -> Graph {
+    /// `reduces`: whether edges may be left out. If not, every state is come to. `prefixes`: if it is not the
+    /// whole that is to be explored.
+    pub(super) fn new(reduces: bool, prefixes: Option<&Arc<Prefixes>>) -> Graph {
         Graph {
             reduces,
             nodes: Vec::new(),
@@ -110,28 +125,26 @@ impl Graph {
             visited: Visited::default(),
             touches: Touches::default(),
             seen: Seen::default(),
-            watched: HashMap::new(),
-            told: HashMap::new(),
-            last: None,
-            made: None,
+            watched: Map::default(),
+            told: Map::default(),
             forecast: Forecast::default(),
-            way: Vec::new(),
-            idle: false,
             walks: 0,
-            first: Vec::new(),
             states: 0,
+            split: prefixes.map(Split::new),
         }
     }
 
     /// The walk is at a state with this fingerprint, where each thread is about to do this, or waits,
-    /// or has ended. Who goes on: the place among those that can; `None` if everything below is known.
-    pub(super) fn decide(&mut self, fingerprint: u128, threads: &[(Move, Waits)]) -> Option<usize> {
-        if self.idle {
-            return None;
-        }
+    /// or has ended. Who goes on: the place among those that can; `None` if there is nothing to be learned.
+    pub(super) fn decide(
+        &mut self,
+        walk: &mut Walk,
+        fingerprint: u128,
+        threads: &[(Move, Waits)],
+    ) -> Option<usize> {
         let ways = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing).count();
-        let above = self.last;
-        let node = match self.arrive(fingerprint, ways) {
+        let above = walk.last;
+        let node = match self.arrive(walk, fingerprint, ways) {
             Arrived::Known(node) => node,
             Arrived::New(node) => {
                 self.begin(node, threads);
@@ -140,26 +153,29 @@ impl Graph {
         };
         if let Some(above) = above
             && self.reduces
+            && walk.is_past_its_prefix()
         {
             self.close_diamonds(above, node);
         }
-        let edge = self.take(node)?;
+        let edge = self.take(walk, node)?;
         let mut able = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing);
         let (made, _) = able.nth(edge as usize).expect("an edge for each thread that can go on");
-        self.made = Some((node, edge, *made));
+        walk.made = Some((node, edge, *made));
         if let Some(told) = self.watched.get(&made.term) {
-            self.tells(*told);
+            self.tells(walk, *told);
         }
         Some(edge as usize)
     }
 
     /// The walk is at a choice among `ways` of the thread that makes the step. Which one to take;
-    /// `None` if everything below is known.
-    pub(super) fn choose(&mut self, fingerprint: u128, ways: usize) -> Option<usize> {
-        if self.idle {
-            return None;
-        }
-        let node = match self.arrive(fingerprint, ways) {
+    /// `None` if there is nothing to be learned.
+    pub(super) fn choose(
+        &mut self,
+        walk: &mut Walk,
+        fingerprint: u128,
+        ways: usize,
+    ) -> Option<usize> {
+        let node = match self.arrive(walk, fingerprint, ways) {
             Arrived::Known(node) => node,
             Arrived::New(node) => {
                 let node_here = &mut self.nodes[node as usize];
@@ -167,7 +183,7 @@ impl Graph {
                 node
             }
         };
-        self.take(node).map(|edge| edge as usize)
+        self.take(walk, node).map(|edge| edge as usize)
     }
 
     /// The step with this term will tell an oracle this by being made.
@@ -176,8 +192,8 @@ impl Graph {
     }
 
     /// The step that is being made tells an oracle this.
-    pub(super) fn tells(&mut self, told: Told) {
-        if let Some((node, edge, made)) = self.made {
+    pub(super) fn tells(&mut self, walk: &Walk, told: Told) {
+        if let Some((node, edge, made)) = walk.made {
             let touch = self.touches.telling(told, made.holds);
             let known = self.told.entry(self.nodes[node as usize].first + edge).or_default();
             if !known.contains(&touch) {
@@ -187,45 +203,105 @@ impl Graph {
         }
     }
 
-    /// All threads have ended: what is done from here on is no step of anybody's.
-    pub(super) fn ends(&mut self) {
-        self.made = None;
-    }
-
-    fn take(&mut self, node: u32) -> Option<u32> {
-        let edge = match self.walks {
-            1 if !self.first.is_empty() => self.first.pop(),
-            _ => self.pick(node),
+    fn take(&mut self, walk: &mut Walk, node: u32) -> Option<u32> {
+        let edge = match (walk.edge_of_its_prefix(), &mut self.split) {
+            (Some(edge), _) => Some(edge),
+            (None, Some(split)) if split.opens() => {
+                split.found(node, u32::from(self.nodes[node as usize].edges), &walk.route);
+                None
+            }
+            (None, _) => self.search(walk, node),
         };
-        if self.walks == 0 {
-            self.first.extend(edge);
-        }
-        self.idle = edge.is_none();
-        self.last = edge.map(|edge| (node, edge));
-        self.made = self.made.filter(|_| !self.idle);
+        walk.idle = edge.is_none();
+        walk.last = edge.map(|edge| (node, edge));
+        walk.made = walk.made.filter(|_| !walk.idle);
         edge
     }
 
-    /// The walk has come to an end. Whether it spent its end where everything was known.
-    pub(super) fn end(&mut self) -> bool {
-        if let Some(last) = self.last.take() {
-            self.lead(last, END);
+    /// The first walk that searches is made twice.
+    fn search(&mut self, walk: &mut Walk, node: u32) -> Option<u32> {
+        let edge = match walk.searches {
+            1 if !walk.first.is_empty() => walk.first.pop(),
+            _ => self.pick(walk, node),
+        };
+        if walk.searches == 0 {
+            walk.first.extend(edge);
         }
-        self.way.clear();
-        self.made = None;
-        self.walks += 1;
-        match self.walks {
-            1 => self.first.reverse(),
-            _ => self.first.clear(),
-        }
-        core::mem::take(&mut self.idle)
+        edge
     }
 
-    /// Whether everything is known, and the first walk was made again.
-    pub(super) fn exhausted(&mut self) -> bool {
-        let exhausted = self.walks > 1 && (self.nodes.is_empty() || self.settle(0));
-        self.way.clear();
-        exhausted
+    /// A walk begins: its number.
+    pub(super) fn walk(&mut self) -> u32 {
+        self.walks += 1;
+        self.walks
+    }
+
+    /// The walk has come to an end.
+    pub(super) fn end(&mut self, walk: &Walk) {
+        if let Some(last) = walk.last {
+            self.lead(last, END);
+        }
+    }
+
+    /// Whether the space is being opened.
+    pub(super) fn opens(&self) -> bool {
+        self.split.as_ref().is_some_and(Split::opens)
+    }
+
+    /// Whether everything is known, and the first walk was made again; or where the next one goes.
+    pub(super) fn next(&mut self, walk: &mut Walk) -> Below {
+        let next = if self.split.is_some() {
+            self.next_prefix(walk)
+        } else if walk.searches < 2 {
+            Below::Open
+        } else if self.nodes.is_empty() {
+            Below::Known
+        } else {
+            self.settle(walk, 0)
+        };
+        walk.way.clear();
+        next
+    }
+
+    /// The same, where the space is divided.
+    fn next_prefix(&mut self, walk: &mut Walk) -> Below {
+        let Some(split) = &mut self.split else { return Below::Known };
+        if split.stopped {
+            return Below::Known;
+        }
+        if split.opens() {
+            if walk.number > 0 {
+                return Below::Pending;
+            }
+            if let Some(route) = split.open() {
+                walk.route = route;
+                return Below::Open;
+            }
+        }
+        if walk.searches == 1 {
+            return Below::Open; // the first one again
+        }
+        let first = walk.prefix.unwrap_or_else(|| split.beginning(walk.number, walk.of));
+        let mut all = Below::Known;
+        for (prefix, root) in split.left(first) {
+            let below = self.settle(walk, root);
+            let Some(split) = &mut self.split else { break };
+            match below {
+                Below::Known => split.finish(prefix),
+                Below::Pending => all = Below::Pending,
+                Below::Open => {
+                    walk.prefix = Some(prefix);
+                    walk.route.clone_from(split.way(prefix));
+                    return Below::Open;
+                }
+            }
+        }
+        all
+    }
+
+    /// How the space is divided, if it is.
+    pub(super) fn split(&mut self) -> Option<&mut Split> {
+        self.split.as_mut()
     }
 
     /// How many states with a decision among threads are known.
@@ -233,15 +309,15 @@ impl Graph {
         self.states
     }
 
-    fn arrive(&mut self, fingerprint: u128, ways: usize) -> Arrived {
+    fn arrive(&mut self, walk: &mut Walk, fingerprint: u128, ways: usize) -> Arrived {
         assert!(ways <= Set::BITS as usize, "{ways} ways on from one state are too many");
-        let last = self.last.take();
+        let last = walk.last.take();
         let next = self.nodes.len() as u32;
         let node = self.visited.number(fingerprint);
         if node == next {
             self.nodes.push(Node {
                 first: self.edges.len() as u32,
-                walk: u32::MAX,
+                walk: 0,
                 taken: 0,
                 chosen: 0,
                 stands: 0,
@@ -260,11 +336,11 @@ impl Graph {
             "a state that was seen before has another number of ways on: the program under test \
              is not a function of what it observed"
         );
-        let seen = core::mem::replace(&mut self.nodes[node as usize].walk, self.walks);
+        let seen = core::mem::replace(&mut self.nodes[node as usize].walk, walk.name);
         assert_ne!(
-            seen, self.walks,
-            "a state came again within one execution, although histories only grow: the \
-             fingerprint leaves something out"
+            seen, walk.name,
+            "a state came again within one execution: a loop that forgets need not end, or, if \
+             none does, the fingerprint leaves something out"
         );
         if let Some(last) = last {
             self.lead(last, node);
@@ -387,68 +463,84 @@ impl Graph {
     }
 
     /// An edge of the node that is open or leads towards an open one.
-    fn pick(&mut self, node: u32) -> Option<u32> {
+    fn pick(&mut self, walk: &mut Walk, node: u32) -> Option<u32> {
         let open = self.nodes[node as usize].open();
         if open != 0 {
-            self.way.clear();
+            walk.way.clear();
             let edge = open.trailing_zeros();
             self.nodes[node as usize].taken |= 1 << edge;
             return Some(edge);
         }
-        if let Some((expected, edge)) = self.way.pop()
+        if let Some((expected, edge)) = walk.way.pop()
             && expected == node
         {
             return Some(edge);
         }
-        self.way.clear();
-        if self.settle(node) {
+        if self.settle(walk, node) != Below::Open {
             return None;
         }
-        if self.way.is_empty() {
-            return self.pick(node); // an edge of its own was opened
+        if walk.way.is_empty() {
+            return self.pick(walk, node); // an edge of its own was opened
         }
-        self.way.reverse();
-        self.way.pop().map(|(_, edge)| edge)
+        walk.way.reverse();
+        walk.way.pop().map(|(_, edge)| edge)
     }
 
-    /// Whether everything below a node is known. If not, `way` is left as the way from the node to
-    /// one with an open edge, first node first.
-    fn settle(&mut self, start: u32) -> bool {
-        self.way.clear();
+    /// What there is below a node. If something is open, `way` is left as the way from the node to one with
+    /// an open edge, first node first.
+    fn settle(&mut self, walk: &mut Walk, start: u32) -> Below {
+        walk.way.clear();
         if self.nodes[start as usize].settled {
-            return true;
+            return Below::Known;
         }
-        self.way.push((start, 0));
-        while let Some((node, edge)) = self.way.last_mut() {
+        // Nodes below which nothing is open, but somebody is under way.
+        let mut pending = HashSet::new();
+        walk.way.push((start, 0));
+        while let Some((node, turn)) = walk.way.last_mut() {
             let here = &self.nodes[*node as usize];
             if here.open() != 0 {
-                self.way.pop();
-                return false;
+                walk.way.pop();
+                return self.open_below(walk);
             }
-            if *edge == u32::from(here.edges) {
+            if *turn == u32::from(here.edges) {
                 let node = *node;
-                self.way.pop();
-                if !self.conclude(node) {
-                    return false;
+                walk.way.pop();
+                let is_pending = pending.contains(&node);
+                if !is_pending && !self.conclude(node) {
+                    return self.open_below(walk);
                 }
-                if let Some((_, edge)) = self.way.last_mut() {
-                    *edge += 1;
+                if let Some((above, turn)) = walk.way.last_mut() {
+                    *turn += 1;
+                    is_pending.then(|| pending.insert(*above));
                 }
                 continue;
             }
-            let to = self.edges[(here.first + *edge) as usize];
-            // The end of an edge that need not be taken is not known, and of no interest.
-            if to == END || to == UNKNOWN || self.nodes[to as usize].settled {
-                *edge += 1;
+            let edge = here.turn(*turn, walk.number);
+            let to = self.edges[(here.first + edge) as usize];
+            if to == UNKNOWN && here.chosen & 1 << edge != 0 || pending.contains(&to) {
+                pending.insert(*node);
+                *turn += 1;
+            } else if to == END || to == UNKNOWN || self.nodes[to as usize].settled {
+                // The end of an edge that need not be taken is not known, and of no interest.
+                *turn += 1;
             } else {
-                self.way.push((to, 0));
+                walk.way.push((to, 0));
                 assert!(
-                    self.way.len() <= self.nodes.len(),
-                    "the states lead back to themselves: the fingerprint leaves something out"
+                    walk.way.len() <= self.nodes.len(),
+                    "the states lead back to themselves: a loop that forgets need not end, or, if \
+                     none does, the fingerprint leaves something out"
                 );
             }
         }
-        true
+        if pending.is_empty() { Below::Known } else { Below::Pending }
+    }
+
+    /// Has `way` hold edges, in place of turns.
+    fn open_below(&self, walk: &mut Walk) -> Below {
+        for (node, turn) in &mut walk.way {
+            *turn = self.nodes[*node as usize].turn(*turn, walk.number);
+        }
+        Below::Open
     }
 
     /// All edges that were to be taken lead to where everything is known. Whether that is enough; if
@@ -509,146 +601,4 @@ enum Arrived {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::footprint::Holds;
-    use super::*;
-    use crate::engine::record::{Object, Op};
-
-    /// Threads, and the object that each is about to write to, or what it waits for.
-    type At = (usize, Waits);
-    const OVER: At = (99, Waits::Over);
-
-    fn at(object: usize) -> At {
-        (object, Waits::Nothing)
-    }
-
-    fn moves(of: &[At]) -> Vec<(Move, Waits)> {
-        let one = |(place, &(object, waits)): (usize, &At)| {
-            let (op, object, holds) = (Op::Store, Object::thread(object), Holds::default());
-            (Move { thread: place + 1, op, object, term: 0, holds, after: 0 }, waits)
-        };
-        of.iter().enumerate().map(one).collect()
-    }
-
-    /// Which ways a walk takes through these states. The first one is made twice.
-    fn walk(graph: &mut Graph, stops: &[(u128, &[At])]) -> Vec<Option<usize>> {
-        let once = |graph: &mut Graph| {
-            let took: Vec<_> =
-                stops.iter().map(|(name, of)| graph.decide(*name, &moves(of))).collect();
-            graph.end();
-            took
-        };
-        let took = once(graph);
-        if graph.walks == 1 {
-            assert!(!graph.exhausted(), "not before it was made twice");
-            assert_eq!(once(graph), took, "the second walk is the first one again");
-        }
-        took
-    }
-
-    /// Two threads with a step each; whether a second order is needed.
-    fn two(first: usize, second: usize) -> bool {
-        let mut graph = Graph::new(true);
-        let took = walk(&mut graph, &[(1, &[at(first), at(second)]), (2, &[OVER, at(second)])]);
-        assert_eq!(took, [Some(0), Some(0)]);
-        let more = !graph.exhausted();
-        if more {
-            let took = walk(&mut graph, &[(1, &[at(first), at(second)]), (3, &[at(first), OVER])]);
-            assert_eq!(took, [Some(1), Some(0)], "the other order is open");
-            assert!(graph.exhausted());
-        }
-        more
-    }
-
-    #[test]
-    fn steps_that_commute_are_taken_in_one_order_and_others_in_both() {
-        assert!(!two(5, 6), "two objects");
-        assert!(two(5, 5), "one object");
-    }
-
-    /// What the other thread is about to do is harmless; what it does after that is not.
-    #[test]
-    fn what_comes_later_opens_an_edge_above() {
-        let start: &[At] = &[at(5), at(6)];
-        let mut graph = Graph::new(true);
-        let states: &[(u128, &[At])] = &[(1, start), (2, &[OVER, at(6)]), (3, &[OVER, at(5)])];
-        assert_eq!(walk(&mut graph, states), [Some(0); 3]);
-        assert!(!graph.exhausted(), "the second thread could have been at 5 before the first");
-        // In state 4 the first thread leads to state 3: the other order of two steps that commute.
-        let states: &[(u128, &[At])] = &[(1, start), (4, &[at(5), at(5)]), (5, &[at(5), OVER])];
-        assert_eq!(walk(&mut graph, states), [Some(1), Some(1), Some(0)]);
-        assert!(graph.exhausted());
-    }
-
-    #[test]
-    fn who_is_parked_is_followed_once_somebody_could_wake_him() {
-        // The second thread is parked, and would write to 5 then. The third is about to unpark it,
-        // or to do something else.
-        let with = |third: usize| {
-            let start: &[At] = &[at(5), (2, Waits::Parked), at(third)];
-            let mut graph = Graph::new(true);
-            let awake = if third == 2 { Waits::Nothing } else { Waits::Parked };
-            let states: &[(u128, &[At])] = &[
-                (1, start),
-                (2, &[OVER, (2, Waits::Parked), at(third)]),
-                (3, &[OVER, (2, awake), OVER]),
-                (4, &[OVER, at(5), OVER]),
-            ];
-            let most = if third == 2 { 4 } else { 2 };
-            assert_eq!(walk(&mut graph, &states[..most]), vec![Some(0); most]);
-            graph.exhausted()
-        };
-        assert!(with(6), "nobody wakes the second thread");
-        assert!(!with(2), "it is woken, and meets with the first one's step");
-    }
-
-    #[test]
-    fn who_waits_for_a_lock_rests_as_long_as_its_holder() {
-        let start: &[At] = &[at(5), (7, Waits::ForThread(0))];
-        let mut graph = Graph::new(true);
-        let states: &[(u128, &[At])] = &[(1, start), (2, &[OVER, at(7)]), (3, &[OVER, at(5)])];
-        assert_eq!(walk(&mut graph, states), [Some(0); 3]);
-        assert!(graph.exhausted(), "the second thread cannot be at 5 before the first");
-    }
-
-    #[test]
-    fn who_waits_for_a_lock_is_followed_once_it_could_be_given_back() {
-        let start: &[At] = &[at(5), (7, Waits::ForThread(2)), at(6)];
-        let mut graph = Graph::new(true);
-        let states: &[(u128, &[At])] = &[
-            (1, start),
-            (2, &[OVER, (7, Waits::ForThread(2)), at(6)]),
-            (3, &[OVER, at(7), OVER]),
-            (4, &[OVER, at(5), OVER]),
-        ];
-        assert_eq!(walk(&mut graph, states), [Some(0); 4]);
-        assert!(!graph.exhausted(), "the second thread can be at 5 before the first");
-    }
-
-    #[test]
-    fn what_comes_after_any_alternative_of_a_choice_opens_an_edge_above() {
-        let start: &[At] = &[at(5), at(6)];
-        let mut graph = Graph::new(true);
-        let mut through = |alternative: usize, then: &[At]| {
-            assert_eq!(graph.decide(1, &moves(start)), Some(0));
-            assert_eq!(graph.decide(2, &moves(&[OVER, at(6)])), Some(0));
-            assert_eq!(graph.choose(3, 2), Some(alternative));
-            assert_eq!(graph.decide(4 + alternative as u128, &moves(then)), Some(0));
-            graph.end();
-        };
-        through(0, &[OVER, at(7)]);
-        through(0, &[OVER, at(7)]); // the first walk is made twice
-        through(1, &[OVER, at(5)]);
-        assert!(!graph.exhausted(), "the second thread can be at 5 before the first");
-    }
-
-    #[test]
-    fn an_unreduced_graph_takes_every_edge() {
-        let mut graph = Graph::new(false);
-        let start: &[At] = &[at(5), at(6)];
-        walk(&mut graph, &[(1, start), (2, &[OVER, at(6)])]);
-        assert!(!graph.exhausted());
-        assert_eq!(walk(&mut graph, &[(1, start), (3, &[at(5), OVER])]), [Some(1), Some(0)]);
-        assert!(graph.exhausted());
-    }
-}
+mod tests;

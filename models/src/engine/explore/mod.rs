@@ -20,25 +20,33 @@ mod footprint;
 mod forecast;
 mod graph;
 mod guide;
+mod mix;
 mod persistent;
+mod prefixes;
 mod primitives;
 mod shortest;
+mod split;
 mod state;
 mod tree;
 mod visited;
+mod walker;
 
 use self::footprint::Told;
+use self::graph::Graph;
+pub use self::prefixes::{Explored, Prefixes};
+use self::walker::{Space, Walker};
 use super::digest::Digest;
 use super::{
-    Body, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits, NamedStep,
-    Outcome, Plan, Search, Verdict, leaks, quiet, record,
+    Body, Bound, Certificate, Completeness, Engine, Failure, FailureFile, FailureKind, Limits,
+    NamedStep, Outcome, Plan, Search, Verdict, leaks, quiet, record,
 };
 use netpoller::seam::{Ordering, Primitives};
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 /// The engine that explores every interleaving.
@@ -61,13 +69,65 @@ impl Explore {
         steps: &[NamedStep],
         limits: &Limits,
     ) -> Replayed {
-        let (outcome, guide) = run(build, limits, Some(guide::Guide::new(steps)));
+        let (outcome, guide) =
+            alone(&Arc::new(build), limits, Goal::Follow(guide::Guide::new(steps)));
         let failure = outcome.failure;
         let over = failure.is_none();
         let missed = guide.map(|guide| guide.missed(over)).unwrap_or_default();
-        let endless = outcome.completeness == Completeness::Bounded(super::Bound::Steps);
+        let endless = outcome.completeness == Completeness::Bounded(Bound::Steps);
         Replayed { failure, missed, endless }
     }
+
+    /// Goes through what lies below these prefixes, `at_once` threads of the operating system at a time.
+    /// The outcome has a certificate only if these are all prefixes that there are; else it says which of how
+    /// many they were ([`Completeness::Part`]), and [`Outcome::together`] puts it together with others.
+    ///
+    /// Every one that takes part opens the space for itself, and remembers the states that it has seen itself:
+    /// so executions and states are more than those of an undivided run, and with several threads they differ
+    /// from run to run. Behaviours and failures are those of an undivided run. [`Limits`] are those of each
+    /// thread; one thread that fails stops the others.
+    ///
+    /// # Panics
+    ///
+    /// With [`Search::Schedules`], which has no states to divide the space at, and without a thread.
+    pub fn run_prefixes(
+        build: impl Fn() -> Plan + Send + Sync + 'static,
+        limits: &Limits,
+        prefixes: Prefixes,
+        at_once: usize,
+    ) -> Outcome {
+        let (build, started) = (Arc::new(build), Instant::now());
+        assert!(limits.search != Search::Schedules, "a search that knows no states is not divided");
+        let graph = Graph::new(limits.search == Search::States, Some(&Arc::new(prefixes)));
+        let (space, seen) = (Arc::new(Space::new(graph)), Arc::default());
+        let mut runs: Vec<_> = std::thread::scope(|scope| {
+            let walk = |number| {
+                let goal = Goal::Share(Walker::among(&space, number, at_once));
+                let (build, seen) = (&build, &seen);
+                scope.spawn(move || walk(build, limits, goal, seen, started))
+            };
+            let walkers: Vec<_> = (0..at_once).map(walk).collect();
+            let run = |walker: ScopedJoinHandle<'_, _>| walker.join().expect("panics are caught");
+            walkers.into_iter().map(run).collect()
+        });
+        let outcome = Outcome::together([outcome(&mut runs, &seen, limits, started)]);
+        told_shortly(outcome.expect("a part"), &build, limits)
+    }
+}
+
+/// With the failure, if there is one, told by few changes of thread.
+fn told_shortly<B: Fn() -> Plan + Send + Sync + 'static>(
+    mut outcome: Outcome,
+    build: &Arc<B>,
+    limits: &Limits,
+) -> Outcome {
+    outcome.failure = outcome.failure.map(|failure| {
+        shortest::shortest(failure, |steps| {
+            let again = Arc::clone(build);
+            Explore::replay(move || again(), steps, limits).failure
+        })
+    });
+    outcome
 }
 
 /// What came of a replay.
@@ -125,15 +185,7 @@ impl Engine for Explore {
 
     fn run(build: impl Fn() -> Plan + Send + Sync + 'static, limits: &Limits) -> Outcome {
         let build = Arc::new(build);
-        let again = Arc::clone(&build);
-        let mut outcome = run(move || again(), limits, None).0;
-        outcome.failure = outcome.failure.map(|failure| {
-            shortest::shortest(failure, |steps| {
-                let again = Arc::clone(&build);
-                Explore::replay(move || again(), steps, limits).failure
-            })
-        });
-        outcome
+        told_shortly(alone(&build, limits, Goal::Whole).0, &build, limits)
     }
 
     fn note(label: &'static str, value: u64) {
@@ -142,6 +194,11 @@ impl Engine for Explore {
             seen: Some(value),
             ..record::Done::new(record::Op::Note, record::Object::NONE)
         });
+    }
+
+    fn forget(kept: u64) {
+        let kept = record::forgets(kept);
+        state::with(|run| run.forgets(record::current(), kept));
     }
 
     fn absorb(key: &'static str, digest: u64) {
@@ -170,72 +227,122 @@ fn condensed(key: &'static str, part: Option<u32>) -> u64 {
     Digest::new(0).with_text(key).with(part).bits() as u64
 }
 
-/// Runs the plans that `build` builds, or one of them if a list is to be followed.
-fn run(
-    build: impl Fn() -> Plan + Send + Sync + 'static,
+/// What a run is for.
+enum Goal {
+    /// To see everything.
+    Whole,
+    /// To take part in going through a space that is divided.
+    Share(Walker),
+    /// To have one execution follow a list of steps.
+    Follow(guide::Guide),
+}
+
+/// Runs the plans that `build` builds, alone; the executions have to be at most as many as are wanted.
+fn alone(
+    build: &Arc<impl Fn() -> Plan + Send + Sync + 'static>,
     limits: &Limits,
-    guide: Option<guide::Guide>,
+    goal: Goal,
 ) -> (Outcome, Option<guide::Guide>) {
-    let follows = guide.is_some();
-    let started = Instant::now();
+    let (started, seen) = (Instant::now(), Arc::default());
+    let mut run = [walk(build, limits, goal, &seen, started)];
+    let outcome = outcome(&mut run, &seen, limits, started);
+    let [run] = run;
+    (outcome, run.followed())
+}
+
+/// Runs the plans that `build` builds until nothing is left to be done, on this thread.
+fn walk(
+    build: &Arc<impl Fn() -> Plan + Send + Sync + 'static>,
+    limits: &Limits,
+    goal: Goal,
+    seen: &Arc<Mutex<Seen>>,
+    started: Instant,
+) -> state::Run {
     let quiet = quiet::Quiet::begin();
     state::install(limits);
-    state::with(|run| guide.map(|guide| run.follow(guide)));
-    let seen = Arc::new(Mutex::new(Seen::default()));
+    state::with(|run| match goal {
+        Goal::Whole => {}
+        Goal::Share(walker) => run.share(walker),
+        Goal::Follow(guide) => run.follow(guide),
+    });
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        let seen = Arc::clone(&seen);
-        let scheduler = Walk { started, stopped: Arc::clone(&seen) };
-        Runner::new(scheduler, config()).run(move || execute(&build, &seen));
+        let (build, shows) = (Arc::clone(build), Arc::clone(seen));
+        let scheduler = Walk { started, seen: Arc::clone(seen) };
+        Runner::new(scheduler, config()).run(move || execute(&*build, &shows));
     }));
     let run = state::uninstall();
     let mut run = run.expect("the run that was installed above");
-    run.end();
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.executions += u64::from(run.end());
     primitives::forget_parkers();
     leaks::end();
-    let mut seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     if result.is_err() && seen.failure.is_none() {
         let message = quiet::message().unwrap_or_else(|| "shuttle gave up".to_owned());
         run.fail(FailureKind::Engine, message);
     }
     seen.take_failure(&run);
+    if seen.failure.is_some() {
+        run.space().inspect(|space| space.stop());
+    }
     drop(quiet);
+    run
+}
+
+/// What came of the runs of all that took part.
+fn outcome(
+    runs: &mut [state::Run],
+    seen: &Mutex<Seen>,
+    limits: &Limits,
+    started: Instant,
+) -> Outcome {
+    let seen = core::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     let behaviours = seen.behaviours.len();
     let completeness = if seen.failure.is_some() {
-        Completeness::Bounded(super::Bound::Failure)
-    } else if run.overran {
-        Completeness::Bounded(super::Bound::Steps)
+        Completeness::Bounded(Bound::Failure)
+    } else if runs.iter().any(|run| run.overran) {
+        Completeness::Bounded(Bound::Steps)
     } else if let Some(bound) = seen.bound {
         Completeness::Bounded(bound)
-    } else if follows {
-        Completeness::Bounded(super::Bound::Executions)
+    } else if runs.iter().any(state::Run::follows) {
+        Completeness::Bounded(Bound::Executions)
     } else {
-        assert!(run.exhausted(), "explore stopped without a reason");
-        Completeness::Exhaustive(Certificate::issue(Explore::NAME, run.executions, behaviours))
+        assert!(runs.iter_mut().all(state::Run::exhausted), "explore stopped without a reason");
+        let share = runs[0].space().and_then(|space| space.split(|split| split.share()));
+        share.map_or_else(
+            || {
+                let certificate = Certificate::issue(Explore::NAME, seen.executions, behaviours);
+                Completeness::Exhaustive(certificate)
+            },
+            Completeness::Part,
+        )
     };
-    let outcome = Outcome {
+    Outcome {
         engine: match limits.search {
             Search::States => Explore::NAME,
             Search::AllStates => "explore (all states)",
             Search::Schedules => "explore (schedules)",
         },
-        executions: run.executions,
+        executions: seen.executions,
         behaviours: seen.behaviours.into_iter().collect(),
         completeness,
         time: started.elapsed(),
-        states: run.states(),
-        cut: run.cut,
-        depth: run.depth,
+        states: runs[0].states(),
+        cut: runs.iter().map(|run| run.cut).sum(),
+        depth: runs.iter().map(|run| run.depth).max().unwrap_or(0),
         failure: seen.failure,
-    };
-    (outcome, run.followed())
+    }
 }
 
 /// What the executions have shown.
 #[derive(Debug, Default)]
 struct Seen {
+    executions: u64,
     behaviours: HashSet<u128>,
+    /// Behaviours, executions and states that belong to no prefix that is done.
+    fresh: BTreeSet<u128>,
+    told: (u64, usize),
     failure: Option<Failure>,
-    bound: Option<super::Bound>,
+    bound: Option<Bound>,
 }
 
 impl Seen {
@@ -245,6 +352,24 @@ impl Seen {
             && let Some((kind, message)) = run.failed()
         {
             self.failure = Some(Failure::now(*kind, message.clone()));
+        }
+    }
+
+    /// Tells whoever wants to know of the prefixes that are done, if any are. Nobody else adds anything to
+    /// what was seen meanwhile: so whatever belongs to a prefix was told when that is told.
+    fn tell_of_prefixes(&mut self, space: &Space) {
+        let states = space.states();
+        let Some((prefixes, news)) = space.split(|split| (split.prefixes(), split.news())) else {
+            return;
+        };
+        for share in news {
+            let before = core::mem::replace(&mut self.told, (self.executions, states));
+            prefixes.tell(&Explored {
+                share,
+                executions: self.executions - before.0,
+                states: states - before.1,
+                behaviours: core::mem::take(&mut self.fresh),
+            });
         }
     }
 }
@@ -313,7 +438,10 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
         return failed();
     }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.behaviours.insert(record::behaviour());
+    let behaviour = record::behaviour();
+    if seen.behaviours.insert(behaviour) {
+        seen.fresh.insert(behaviour);
+    }
 }
 
 /// A thread has panicked.
@@ -326,22 +454,43 @@ fn failed() {
 #[derive(Debug)]
 struct Walk {
     started: Instant,
-    stopped: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Walk {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is to be another execution.
+    fn goes_on(&self, run: &mut state::Run) -> bool {
+        let ended = run.end();
+        let mut seen = self.seen();
+        seen.executions += u64::from(ended);
+        seen.take_failure(run);
+        if seen.failure.is_some() {
+            run.space().inspect(|space| space.stop());
+            return false;
+        }
+        drop(seen); // others need it before something is left to be done, or nothing
+        let exhausted = run.exhausted();
+        let mut seen = self.seen();
+        run.space().inspect(|space| seen.tell_of_prefixes(space));
+        if exhausted {
+            return false;
+        }
+        seen.bound = seen.bound.or_else(|| run.bound(seen.executions, self.started.elapsed()));
+        if seen.bound.is_some() {
+            run.space().inspect(|space| space.stop());
+        }
+        seen.bound.is_none()
+    }
 }
 
 impl Scheduler for Walk {
     fn new_execution(&mut self) -> Option<Schedule> {
-        let mut seen = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let go_on = state::with(|run| {
-            run.end();
-            seen.take_failure(run);
-            if seen.failure.is_some() || run.exhausted() {
-                return false;
-            }
-            seen.bound = run.bound(self.started.elapsed());
-            seen.bound.is_none()
-        });
-        go_on.unwrap_or(false).then(|| Schedule::new(0))
+        let goes_on = state::with(|run| self.goes_on(run));
+        goes_on.unwrap_or(false).then(|| Schedule::new(0))
     }
 
     fn next_task(

@@ -29,7 +29,7 @@
 //! to meet with what others do within it later, and every unpark with the park that it ends.
 
 use super::footprint::{Footprint, Holds, Touch, Touches};
-use std::collections::HashMap;
+use super::mix::Map;
 
 /// What keeps a thread from its next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -287,12 +287,12 @@ impl State<'_> {
 #[derive(Debug)]
 struct Pool<T> {
     values: Vec<T>,
-    numbers: HashMap<T, u32>,
+    numbers: Map<T, u32>,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Pool { values: Vec::new(), numbers: HashMap::new() }
+        Pool { values: Vec::new(), numbers: Map::default() }
     }
 }
 

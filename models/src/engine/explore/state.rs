@@ -10,7 +10,8 @@
 //! - what the scenario absorbed on behalf of its oracles.
 //!
 //! Who holds a lock and what is in it has no term of its own in the fingerprint, for it follows from the
-//! histories, as README.md shows.
+//! histories, as README.md shows. Once a thread has forgotten its history ([`Run::forgets`]) what is in
+//! the locks has one.
 //!
 //! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
 //! date as they change. Only operations that can be performed are offered for a decision: a lock
@@ -30,15 +31,16 @@
 
 use super::audit::Audit;
 use super::footprint::{Holds, Move, Told};
-use super::graph::Graph;
 use super::guide::Guide;
 use super::persistent::Waits;
 use super::tree::Tree;
+use super::walker::{Space, Walker};
 use crate::engine::digest::Digest;
 use crate::engine::record::{self, Done, Object, Op, SETUP};
 use crate::engine::{Bound, FailureKind, Limits, Search, quiet};
 use crate::oracle::{self, Which};
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Domains of the terms of a fingerprint.
 mod domain {
@@ -49,6 +51,8 @@ mod domain {
     pub(super) const ORACLE: u64 = 5;
     pub(super) const CHOICE: u64 = 6;
     pub(super) const CONTENT: u64 = 7;
+    pub(super) const LOCK: u64 = 8;
+    pub(super) const FORGOTTEN: u64 = 9;
 }
 
 /// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
@@ -114,7 +118,7 @@ impl Thread {
 
 #[derive(Debug)]
 enum Searcher {
-    States(Box<Graph>),
+    States(Box<Walker>),
     Schedules(Tree, Audit),
     /// No search: one execution, as a list of steps says.
     Steps(Guide),
@@ -156,6 +160,10 @@ pub(super) struct Run {
     objects: u128,
     /// The terms of all threads.
     declared: u128,
+    /// The terms of what is in the locks.
+    contents: u128,
+    /// Whether a thread has forgotten its history, so that these do not follow from the rest.
+    forgetful: bool,
     /// Who runs next, where that is decided already.
     next: Option<usize>,
     steps: usize,
@@ -206,8 +214,8 @@ impl Run {
         Run {
             limits: limits.clone(),
             searcher: match limits.search {
-                Search::States => Searcher::States(Box::new(Graph::new(true))),
-                Search::AllStates => Searcher::States(Box::new(Graph::new(false))),
+                Search::States => Searcher::States(Box::new(Walker::new(true))),
+                Search::AllStates => Searcher::States(Box::new(Walker::new(false))),
                 Search::Schedules => Searcher::Schedules(Tree::default(), Audit::default()),
             },
             phase: Phase::Idle,
@@ -217,6 +225,8 @@ impl Run {
             oracles: Vec::new(),
             objects: 0,
             declared: 0,
+            contents: 0,
+            forgetful: false,
             next: None,
             steps: 0,
             offers: Vec::new(),
@@ -229,9 +239,27 @@ impl Run {
         }
     }
 
+    /// Has this run take part in going through a space that is divided.
+    pub(super) fn share(&mut self, walker: Walker) {
+        self.searcher = Searcher::States(Box::new(walker));
+    }
+
+    /// What is gone through, if states are known.
+    pub(super) fn space(&self) -> Option<&Arc<Space>> {
+        match &self.searcher {
+            Searcher::States(walker) => Some(walker.space()),
+            _ => None,
+        }
+    }
+
     /// Has the one execution of this run follow a list of steps.
     pub(super) fn follow(&mut self, guide: Guide) {
         self.searcher = Searcher::Steps(guide);
+    }
+
+    /// Whether it does that.
+    pub(super) fn follows(&self) -> bool {
+        matches!(self.searcher, Searcher::Steps(_))
     }
 
     /// What became of that.
@@ -252,6 +280,8 @@ impl Run {
         self.oracles.clear();
         self.objects = 0;
         self.declared = 0;
+        self.contents = 0;
+        self.forgetful = false;
         self.next = None;
         self.steps = 0;
         self.audit(Audit::begin);
@@ -307,10 +337,10 @@ impl Run {
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
         let watched = core::mem::take(&mut thread.watched);
-        if let Searcher::States(graph) = &mut self.searcher
+        if let Searcher::States(walker) = &mut self.searcher
             && let Some(told) = watched
         {
-            graph.will_tell(declared, told);
+            walker.will_tell(declared, told);
         }
         self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
@@ -327,8 +357,8 @@ impl Run {
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
             let _ = self.go_on(me);
-        } else if let Searcher::States(graph) = &mut self.searcher {
-            graph.ends();
+        } else if let Searcher::States(walker) = &mut self.searcher {
+            walker.ends();
         }
         all
     }
@@ -366,10 +396,10 @@ impl Run {
         }
         self.count_step();
         let ways = self.offers.len();
-        let fingerprint = self.objects ^ self.declared;
+        let fingerprint = self.all_but_threads() ^ self.declared;
         let way = match &mut self.searcher {
             Searcher::States(_) if self.offers[0].thread == SETUP => Some(0), // the final check
-            Searcher::States(graph) => graph.decide(fingerprint, &self.stands),
+            Searcher::States(walker) => walker.decide(fingerprint, &self.stands),
             Searcher::Schedules(..) if ways == 1 => Some(0),
             Searcher::Schedules(tree, audit) => {
                 audit.decides(fingerprint, ways, None);
@@ -499,9 +529,9 @@ impl Run {
         }
         let thread = &self.threads[me];
         let chooser = term(domain::CHOICE, me as u64, thread.history);
-        let fingerprint = self.objects ^ self.declared ^ thread.term ^ chooser;
+        let fingerprint = self.all_but_threads() ^ self.declared ^ thread.term ^ chooser;
         let way = match &mut self.searcher {
-            Searcher::States(graph) => graph.choose(fingerprint, ways),
+            Searcher::States(walker) => walker.choose(fingerprint, ways),
             Searcher::Schedules(tree, audit) => {
                 audit.decides(fingerprint, ways, Some(me));
                 Some(tree.decide(ways)).inspect(|way| audit.takes(*way))
@@ -509,6 +539,25 @@ impl Run {
             Searcher::Steps(_) => unreachable!("whoever follows a list is asked above"),
         };
         self.or_fairly(way, ways)
+    }
+
+    fn all_but_threads(&self) -> u128 {
+        self.objects ^ if self.forgetful { self.contents } else { 0 }
+    }
+
+    /// What this thread does from here on depends on nothing that it has observed so far but on `kept`:
+    /// its history begins anew. The operations that it has performed are counted on, for it is within no
+    /// call that an oracle asks about.
+    ///
+    /// # Panics
+    ///
+    /// When it holds a lock: that it does would be forgotten.
+    pub(super) fn forgets(&mut self, me: usize, kept: u64) {
+        let Some(thread) = self.threads.get_mut(me) else { return };
+        assert!(thread.holds == Holds::default(), "a thread forgot what it did, holding a lock");
+        thread.history = Digest::new(domain::FORGOTTEN).with(me as u64).with(kept);
+        self.forgetful = true;
+        self.audit(|audit| audit.forgets(me, kept));
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -526,6 +575,7 @@ impl Run {
     pub(super) fn lock_made(&mut self, object: Object, condensed: Option<u64>) -> usize {
         let content = condensed.map_or(Digest::new(0), Self::condensed);
         self.locks.push(Lock { object, holder: None, content });
+        self.contents ^= term(domain::LOCK, object.word(), content);
         self.audit(|audit| audit.lock_made(object, condensed));
         self.locks.len() - 1
     }
@@ -562,8 +612,12 @@ impl Run {
             None => self.locks[lock].content,
         };
         let lock = &mut self.locks[lock];
-        (lock.holder, lock.content) = (None, content);
         let object = lock.object;
+        if lock.content != content {
+            let of = |content| term(domain::LOCK, object.word(), content);
+            self.contents ^= of(lock.content) ^ of(content);
+        }
+        (lock.holder, lock.content) = (None, content);
         if let Some(thread) = self.threads.get_mut(me) {
             thread.holds.give_back(object);
         }
@@ -610,7 +664,7 @@ impl Run {
         }
         self.objects ^= term(digest);
         match &mut self.searcher {
-            Searcher::States(graph) => graph.tells(told),
+            Searcher::States(walker) => walker.tells(told),
             Searcher::Schedules(_, audit) => audit.oracle(name, digest),
             Searcher::Steps(_) => {}
         }
@@ -627,28 +681,29 @@ impl Run {
         self.failure.as_ref()
     }
 
-    /// The execution is over.
-    pub(super) fn end(&mut self) {
+    /// The execution is over, if one is under way: whether one was.
+    pub(super) fn end(&mut self) -> bool {
         if self.phase == Phase::Idle {
-            return;
+            return false;
         }
         self.phase = Phase::Idle;
         self.executions += 1;
         self.depth = self.depth.max(self.steps);
         match &mut self.searcher {
-            Searcher::States(graph) => self.cut += u64::from(graph.end()),
+            Searcher::States(walker) => self.cut += u64::from(walker.end()),
             Searcher::Schedules(tree, audit) => {
                 audit.end();
                 tree.end();
             }
             Searcher::Steps(_) => {}
         }
+        true
     }
 
     /// Whether there is nothing left to explore.
     pub(super) fn exhausted(&mut self) -> bool {
         match &mut self.searcher {
-            Searcher::States(graph) => self.executions > 0 && graph.exhausted(),
+            Searcher::States(walker) => walker.exhausted(),
             Searcher::Schedules(tree, _) => tree.exhausted(),
             Searcher::Steps(_) => self.executions > 0,
         }
@@ -657,15 +712,15 @@ impl Run {
     /// How many states are known.
     pub(super) fn states(&self) -> usize {
         match &self.searcher {
-            Searcher::States(graph) => graph.states(),
+            Searcher::States(walker) => walker.space().states(),
             Searcher::Schedules(_, audit) => audit.states(),
             Searcher::Steps(_) => 0,
         }
     }
 
-    /// The limit that forbids another execution.
-    pub(super) fn bound(&self, elapsed: std::time::Duration) -> Option<Bound> {
-        if self.limits.executions.is_some_and(|most| self.executions >= most) {
+    /// The limit that forbids another execution, after so many.
+    pub(super) fn bound(&self, executions: u64, elapsed: std::time::Duration) -> Option<Bound> {
+        if self.limits.executions.is_some_and(|most| executions >= most) {
             Some(Bound::Executions)
         } else if self.limits.time.is_some_and(|most| elapsed >= most) {
             Some(Bound::Time)

@@ -1,0 +1,139 @@
+//! Threads that forget: a loop whose rounds do not depend on each other is explored once per state,
+//! and a thread that has not forgotten all it says is found out.
+
+use netpoller::seam::{Atomic as _, Mutex as _, Ordering::SeqCst, Primitives};
+use netpoller_models::engine::{Engine, Explore, Limits, Outcome, Plan, Search};
+use std::sync::Arc;
+
+type Word = <Explore as Primitives>::AtomicU64;
+
+fn run(search: Search, program: fn() -> Plan) -> Outcome {
+    Explore::run(program, &Limits { search, ..Limits::default() })
+}
+
+/// Two threads go three times round a loop in which they look at a word that the other one changes.
+/// `forgets`: after each round, which round it is is all they know.
+fn rounds(forgets: bool) -> Plan {
+    let word = Arc::new(Word::new(0));
+    let mut plan = Plan::new();
+    for (name, step) in [("a", 1), ("b", 10)] {
+        let word = Arc::clone(&word);
+        plan = plan.thread(name, move || {
+            for round in 0..3 {
+                let seen = word.load(SeqCst);
+                word.store(seen + step, SeqCst);
+                if forgets {
+                    Explore::forget(round);
+                }
+            }
+            Explore::note("last", word.load(SeqCst));
+        });
+    }
+    plan
+}
+
+#[test]
+fn what_a_thread_has_forgotten_keeps_no_states_apart_and_loses_no_end() {
+    let with = run(Search::States, || rounds(true));
+    let without = run(Search::States, || rounds(false));
+    let plain = run(Search::Schedules, || rounds(true));
+    for outcome in [&with, &without, &plain] {
+        outcome.assert_exhaustive();
+    }
+    assert_eq!(with.behaviours, plain.behaviours, "{with}\n{plain}");
+    assert!(with.states < without.states, "nothing was forgotten: {with}\n{without}");
+    let whole = run(Search::AllStates, || rounds(true));
+    assert_eq!(whole.states, plain.states, "{whole}\n{plain}");
+}
+
+/// What is in a lock that has no digest is known by the history of who left it there. When that is
+/// forgotten the contents still are what they are.
+#[test]
+fn what_a_thread_left_in_a_lock_is_not_forgotten_with_it() {
+    fn program() -> Plan {
+        type Lock = <Explore as Primitives>::Mutex<u64>;
+        let (word, lock) = (Arc::new(Word::new(0)), Arc::new(Lock::new(0, |_| None)));
+        let (seen, left, found) = (Arc::clone(&word), Arc::clone(&lock), lock);
+        Plan::new()
+            .thread("a", move || {
+                let value = seen.load(SeqCst);
+                *left.lock() = value;
+                Explore::forget(0);
+                let _one_step_more = seen.load(SeqCst);
+                Explore::forget(0);
+            })
+            .thread("b", move || word.store(1, SeqCst))
+            .thread("c", move || {
+                let value = *found.lock();
+                Explore::note("found", value);
+            })
+    }
+    let merged = run(Search::States, program);
+    let plain = run(Search::Schedules, program);
+    merged.assert_exhaustive();
+    plain.assert_exhaustive();
+    assert_eq!(merged.behaviours, plain.behaviours, "{merged}\n{plain}");
+}
+
+#[test]
+fn a_thread_that_says_it_has_forgotten_what_decides_is_found_out() {
+    fn program() -> Plan {
+        let (word, other) = (Arc::new(Word::new(0)), Arc::new(Word::new(0)));
+        let (seen, written) = (Arc::clone(&word), Arc::clone(&other));
+        Plan::new()
+            .thread("a", move || {
+                let decides = seen.load(SeqCst);
+                Explore::forget(0);
+                let _one_step_more = written.load(SeqCst);
+                if decides == 0 {
+                    written.store(1, SeqCst);
+                }
+            })
+            .thread("b", move || {
+                word.store(1, SeqCst);
+                word.store(2, SeqCst);
+                let _seen = other.load(SeqCst);
+            })
+    }
+    // For certain by the search that keeps every state and every way on.
+    let outcome = run(Search::Schedules, program);
+    let failure = outcome.expect_failure();
+    assert!(failure.message.contains("not a function of what it observed"), "{failure}");
+}
+
+#[test]
+fn a_loop_that_need_not_end_is_reported() {
+    fn program() -> Plan {
+        let word = Arc::new(Word::new(0));
+        let other = Arc::clone(&word);
+        Plan::new()
+            .thread("waits", move || {
+                while word.load(SeqCst) == 0 {
+                    Explore::forget(0);
+                }
+            })
+            .thread("ends it", move || other.store(1, SeqCst))
+    }
+    let outcome = run(Search::States, program);
+    let failure = outcome.expect_failure();
+    assert!(failure.message.contains("a state came again"), "{failure}");
+}
+
+#[test]
+fn nobody_forgets_that_he_holds_a_lock() {
+    fn program() -> Plan {
+        type Lock = <Explore as Primitives>::Mutex<u64>;
+        let lock = Arc::new(Lock::new(0, |value| Some(*value)));
+        let other = Arc::clone(&lock);
+        Plan::new()
+            .thread("a", move || {
+                let guard = lock.lock();
+                Explore::forget(0);
+                drop(guard);
+            })
+            .thread("b", move || drop(other.lock()))
+    }
+    let outcome = run(Search::States, program);
+    let failure = outcome.expect_failure();
+    assert!(failure.message.contains("holding a lock"), "{failure}");
+}
