@@ -238,7 +238,7 @@ impl<S: System> Source<S> {
         let incarnation = self.entry().ok_or(Reason::NotPollable)?;
         let done = incarnation.set_deadline(&poller.shared.timers, concerned, deadline);
         let Consequences { wakers, break_poller } = done.map_err(Reason::from)?;
-        let broken = if break_poller { poller.wake() } else { Ok(()) }; // NP-TIME-12
+        let broken = if break_poller { poller.break_poll() } else { Ok(()) }; // NP-TIME-12
         wake(wakers); // last: a waker that panics leaves nothing half done
         broken
     }

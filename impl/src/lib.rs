@@ -87,6 +87,8 @@ mod slot;
 pub mod source;
 mod sys;
 mod timers;
+#[doc(hidden)]
+pub mod turns;
 
 pub use driver::Driver;
 pub use error::Reason;
@@ -95,6 +97,8 @@ pub use seam::{Address, HowToShut, Instant, Os};
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;
+/// Somebody drives a poller while this lives. See [`Poller::attach`](poller::Poller::attach).
+pub type Attached = turns::Attached<Os>;
 /// The buffer of a poll on the real kernel. See [`ready::Ready`] for its methods.
 pub type Ready = ready::Ready<Os>;
 /// A registered descriptor of the real kernel. See [`source::Source`] for its methods.

@@ -72,7 +72,7 @@ impl<S: System> Poller<S> {
     pub(crate) fn take_note(&self, change: SetChange) -> io::Result<()> {
         match change {
             SetChange::InForce => Ok(()),
-            SetChange::NeedsBreak => self.wake(),
+            SetChange::NeedsBreak => self.break_poll(),
         }
     }
 }

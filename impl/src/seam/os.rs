@@ -19,6 +19,7 @@
 
 use super::{Arc, Atomic, Instant, Mutex, OnceLock, Ordering, Parker, Primitives, System};
 use crate::observe::Step;
+use crate::poller::Poller;
 pub use crate::sys::{Descriptor, Epoll, EventQueue, Harvest};
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -71,6 +72,10 @@ impl System for Os {
 
     #[inline]
     fn observe(&self, _step: &Step) {}
+
+    fn unattended(&self, poller: &Poller<Os>) -> io::Result<()> {
+        crate::driver::unattended(poller)
+    }
 }
 
 macro_rules! atomic {

@@ -58,7 +58,16 @@ impl<E: Engine> Bench<E> {
     /// Never: the stub has an event queue.
     #[must_use]
     pub fn starting_at(first_generation: Generation) -> Self {
-        let shape = Shape { first_segment: 1, first_generation };
+        Self::shaped(Shape { first_segment: 1, first_generation, turns: false })
+    }
+
+    /// A bench whose blocking waits poll when nobody else does.
+    #[must_use]
+    pub fn taking_turns() -> Self {
+        Self::shaped(Shape { first_segment: 1, first_generation: Generation::FIRST, turns: true })
+    }
+
+    fn shaped(shape: Shape) -> Self {
         let poller = Poller::on(Model::new(StubKernel::new()), shape);
         Bench { poller: poller.expect("the stub has an event queue") }
     }

@@ -15,10 +15,10 @@
 //! Families that one change tends to break together are in one *group*: a mutant may claim to be
 //! caught by one group of them alone, or by one family (`only_family`, [`mutants`](crate::mutants)).
 //!
-//! Not families of their own yet: the election of the thread that polls, and a task that is readied
-//! while a worker goes idle, because nothing here elects or has workers. What is of them today is
-//! in [`Break`](Family::Break) (several threads block in `poll`) and in
-//! [`GoingIdle`](Family::GoingIdle) (a deadline is set while a poller goes to sleep).
+//! Not a family of its own yet: a task that is readied while a worker goes idle, because nothing here
+//! has workers. What is of it today is in [`Break`](Family::Break) (several threads block in
+//! `poll`), in [`GoingIdle`](Family::GoingIdle) (a deadline is set while a poller goes to sleep) and in
+//! [`Turn`](Family::Turn) (which of the threads that wait polls).
 //!
 //! Of the race for the first use, `Poller::global` is left out: it is one call of the standard
 //! library's `OnceLock`, of which no engine sees the inside. What is raced for behind it is in
@@ -127,6 +127,12 @@ families! {
         /// Data and the end of the stream, in one report or in two.
         DataAndEnd = "data and FIN, one report or two",
     }
+    "turns": {
+        /// Nobody drives: blocking waits poll, one at a time, and hand the turn on.
+        Turn = "turn/hand on",
+        /// Somebody begins to drive, or the last one ends to, while others wait.
+        Attach = "attach/detach/park",
+    }
 }
 
 impl Family {
@@ -176,5 +182,6 @@ pub const WITHOUT: &[(Family, Variant, &str)] = &[
     (Family::Connect, Variant::Bare, "a connection is made by a kernel"),
     (Family::GoingIdle, Variant::Bare, "whoever goes to sleep does so in a kernel"),
     (Family::Signal, Variant::Bare, "a signal ends a wait in a kernel"),
+    (Family::Turn, Variant::Bare, "whoever has the turn sleeps in a kernel"),
     (Family::SmallBatch, Variant::Bare, "what is left behind is left in a kernel"),
 ];

@@ -22,6 +22,7 @@
 //! | [`harvest`] | signals, and batches with no room for all |
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
+//! | [`turns`] | blocking waits that poll because nobody else does, and those who begin and end to drive |
 //!
 //! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
 //!
@@ -54,6 +55,7 @@ pub mod reopen_crowd;
 pub mod retract;
 pub mod streams;
 pub mod traffic;
+pub mod turns;
 
 pub use family::Family;
 
@@ -115,6 +117,7 @@ const FILES: &[&[Scenario]] = &[
     traffic::ALL,
     streams::ALL,
     ends::ALL,
+    turns::ALL,
 ];
 
 /// All scenarios, in the order of the table.

@@ -62,7 +62,17 @@ pub fn wired<E: Engine>() -> Wired<E> {
 /// As [`wired`].
 #[must_use]
 pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
-    let shape = Shape { first_segment: 1, first_generation: Generation::FIRST };
+    wired_as(config, false)
+}
+
+/// The same, and whether blocking waits poll when nobody else does.
+///
+/// # Panics
+///
+/// As [`wired`].
+#[must_use]
+pub fn wired_as<E: Engine>(config: Config, turns: bool) -> Wired<E> {
+    let shape = Shape { first_segment: 1, first_generation: Generation::FIRST, turns };
     let poller = Poller::on(Model::new(SimKernel::new(config)), shape);
     Wired {
         poller: poller.expect("a fresh kernel has an event queue"),

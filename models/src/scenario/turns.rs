@@ -1,0 +1,508 @@
+//! Blocking waits on a poller that nobody drives: one of them polls, the others park, and each that
+//! is over hands the turn on. No thread here polls but those that wait, and those that say so.
+
+use super::bench::{Bench, Tally, Waited};
+use super::deadline::at;
+use super::deadline_wired::late;
+use super::traffic::{Simulated, Wired, over, read_one, wired_as, write_one};
+use super::{Scenario, scenario};
+use crate::engine::{Engine, Plan};
+use crate::kernel::Config;
+use crate::oracle::assert_that;
+use netpoller::Reason;
+use netpoller::desc::Wait;
+use netpoller::poller::Poller;
+use netpoller::ready::Ready;
+use netpoller::seam::Atomic;
+use netpoller::source::Source;
+use netpoller_spec::Mode;
+use netpoller_spec::token::Token;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The scenarios of this file.
+pub const ALL: &[Scenario] = &[
+    turn_alone::SCENARIO,
+    turn_ping_pong::SCENARIO,
+    turn_two_waiters::SCENARIO,
+    turn_close::SCENARIO,
+    turn_close_of_the_one_that_polls::SCENARIO,
+    turn_deadline_of_the_parked_one::SCENARIO,
+    turn_deadline_of_the_one_that_polls::SCENARIO,
+    turn_two_readers_of_one_pipe::SCENARIO,
+    turn_three_waiters::SCENARIO,
+    detach_and_park::SCENARIO,
+    detach_two_slots::SCENARIO,
+    detach_hands_over::SCENARIO,
+    detach_hands_over_the_bench::SCENARIO,
+    attach_gets_the_waiter_out::SCENARIO,
+    attach_twice::SCENARIO,
+    break_between_turns::SCENARIO,
+    poll_in_passing::SCENARIO,
+];
+
+/// A poller on the simulated kernel whose waiters take turns.
+fn undriven<E: Engine>() -> Poller<Simulated<E>> {
+    let Wired { poller, done } = wired_as::<E>(Config::small(), true);
+    drop(done);
+    poller
+}
+
+/// A pipe of it.
+fn pipe<E: Engine>(poller: &Poller<Simulated<E>>) -> [Source<Simulated<E>>; 2] {
+    poller.pipe().expect("a fresh kernel has room for a pipe").into()
+}
+
+/// Reads a byte that comes.
+fn reads<E: Engine>(source: &Source<Simulated<E>>) {
+    let got = read_one::<E>(source);
+    assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
+}
+
+scenario! {
+    /// One thread waits and nobody else polls: it goes into the kernel itself, before the byte is
+    /// there or after it.
+    family: Turn;
+    rules: "NP-TURN-1";
+    from: "a program with blocking reads and no driver";
+    fn turn_alone<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("writer", move || {
+                write_one::<E>(&writer, 7);
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// Two threads wait for each other in turn. The one that has got its byte gives the turn up, and
+    /// is still on its way when the other one sits down, or has sat there already and has to be called.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TURN-2";
+    from: "the smallest program in which the turn changes hands";
+    fn turn_ping_pong<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [there, ping] = pipe(&poller);
+        let [back, pong] = pipe(&poller);
+        Plan::new()
+            .thread("pong", move || {
+                reads::<E>(&there);
+                write_one::<E>(&pong, 7);
+                drop((there, pong));
+            })
+            .thread("ping", move || {
+                write_one::<E>(&ping, 7);
+                reads::<E>(&back);
+                drop((ping, back));
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// Two threads wait for a byte each, and a third one brings both. Whoever polls harvests its own
+    /// byte, that of the other, or both; the other is woken, called, or both by one token.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TURN-2 NP-TURN-3";
+    from: "wake and call may be one token";
+    fn turn_two_waiters<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [one, to_one] = pipe(&poller);
+        let [two, to_two] = pipe(&poller);
+        Plan::new()
+            .thread("reader-1", move || reads::<E>(&one))
+            .thread("reader-2", move || reads::<E>(&two))
+            .thread("writer", move || {
+                write_one::<E>(&to_one, 7);
+                write_one::<E>(&to_two, 7);
+                drop((to_one, to_two));
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// The only one that waits is in the kernel, or about to be, when its descriptor is closed: no
+    /// event of the kernel gets it out.
+    family: Turn;
+    rules: "NP-TURN-4 NP-WAIT-3 NP-FD-4";
+    from: "a thread in the kernel does not notice its parker";
+    fn turn_close<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let reader = Arc::new(reader);
+        let (closer, last) = (Arc::clone(&reader), Arc::clone(&reader));
+        Plan::new()
+            .thread("reader", move || {
+                let got = read_one::<E>(&reader);
+                assert_that(got == Err(Some(Reason::Closed)), || format!("the reader got {got:?}"));
+            })
+            .thread("closer", move || {
+                let closed = closer.close();
+                assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
+            })
+            .finally(move || {
+                drop((last, writer));
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// One of two that wait is closed, the other one gets a byte. If the closed one was in the kernel,
+    /// it has to come out and to hand on; if it was on the bench and was called just then, too.
+    family: Turn;
+    rules: "NP-TURN-2 NP-TURN-3 NP-TURN-4 NP-FD-4";
+    from: "a called one whose wait is over";
+    fn turn_close_of_the_one_that_polls<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [one, unused] = pipe(&poller);
+        let [two, to_two] = pipe(&poller);
+        let one = Arc::new(one);
+        let (closer, last) = (Arc::clone(&one), Arc::clone(&one));
+        Plan::new()
+            .thread("closed", move || {
+                let got = read_one::<E>(&one);
+                assert_that(got == Err(Some(Reason::Closed)), || format!("the reader got {got:?}"));
+            })
+            .thread("reader", move || reads::<E>(&two))
+            .thread("closer", move || {
+                let closed = closer.close();
+                assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
+                write_one::<E>(&to_two, 7);
+                drop(to_two);
+            })
+            .finally(move || {
+                drop((last, unused));
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// A thread waits without a deadline and polls; another one comes along with a deadline and parks.
+    /// Nothing but the first one's sleep lets the time pass, so it has to be told of the deadline.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TIME-12 NP-TIME-7";
+    from: "deadlines without a driver";
+    fn turn_deadline_of_the_parked_one<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let [timed, unused] = pipe(&poller);
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("timed", move || {
+                timed.set_read_deadline(at(5)).expect("open");
+                late(&timed);
+                write_one::<E>(&writer, 7);
+                drop((timed, writer));
+            })
+            .finally(move || {
+                drop(unused);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// The deadline of one that waits has come, and nobody but the two that wait can have noticed. It
+    /// goes away and hands on, and then the other one gets its byte.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TURN-2 NP-TURN-3 NP-TIME-5";
+    from: "deadlines without a driver";
+    fn turn_deadline_of_the_one_that_polls<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let [timed, unused] = pipe(&poller);
+        timed.set_read_deadline(at(5)).expect("open");
+        Plan::new()
+            .thread("timed", move || {
+                late(&timed);
+                write_one::<E>(&writer, 7);
+                drop((timed, writer));
+            })
+            .thread("reader", move || reads::<E>(&reader))
+            .finally(move || {
+                drop(unused);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// Two threads read from one pipe: one has the right and waits for readiness, the other one waits
+    /// for the right. Both are waits of this poller, and each may have the turn.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TURN-2 NP-FD-6";
+    from: "a wait that is in no slot";
+    fn turn_two_readers_of_one_pipe<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let reader = Arc::new(reader);
+        let (other, last) = (Arc::clone(&reader), Arc::clone(&reader));
+        Plan::new()
+            .thread("reader-1", move || reads::<E>(&reader))
+            .thread("reader-2", move || reads::<E>(&other))
+            .thread("writer", move || {
+                write_one::<E>(&writer, 7);
+                write_one::<E>(&writer, 7);
+                drop(writer);
+            })
+            .finally(move || {
+                drop(last);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// Three threads wait, and a fourth one brings a byte to each.
+    family: Turn;
+    rules: "NP-TURN-1 NP-TURN-2 NP-TURN-3";
+    from: "one of the bench is called, and one only";
+    fn turn_three_waiters<E>() -> Plan {
+        let poller = undriven::<E>();
+        let pipes = [(); 3].map(|()| pipe(&poller));
+        let [[one, to_one], [two, to_two], [three, to_three]] = pipes;
+        Plan::new()
+            .thread("reader-1", move || reads::<E>(&one))
+            .thread("reader-2", move || reads::<E>(&two))
+            .thread("reader-3", move || reads::<E>(&three))
+            .thread("writer", move || {
+                for writer in [to_one, to_two, to_three] {
+                    write_one::<E>(&writer, 7);
+                }
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// A task parks and sees somebody attached, so it takes no seat; meanwhile the last one detaches and
+    /// looks through the slots. At least one of the two sees the other.
+    family: Attach;
+    rules: "NP-TURN-6";
+    from: "store buffering between the slot and the number of those who drive";
+    fn detach_and_park<E>() -> Plan {
+        let bench = Bench::<E>::taking_turns();
+        let source = bench.open();
+        let attached = bench.poller.attach();
+        let (tally, saw, waiter) = parks(&bench, source.token(), Mode::Read);
+        Plan::new()
+            .thread("waiter", waiter)
+            .thread("driver", move || drop(attached))
+            .finally(move || {
+                left_to_nobody(&tally, &saw);
+                drop(source);
+            })
+    }
+}
+
+/// Parks a task in this direction. Returns its counter, and where it says whether it has seen somebody
+/// attached.
+fn parks<E: Engine>(
+    bench: &Bench<E>,
+    token: Token,
+    mode: Mode,
+) -> (Arc<Tally>, Arc<AtomicBool>, impl FnOnce() + Send + use<E>) {
+    let (tally, waker) = Tally::new();
+    let attended = Arc::new(AtomicBool::new(false));
+    let (bench, saw) = (bench.clone(), Arc::clone(&attended));
+    let body = move || {
+        let waited = bench.poll(token, mode, &mut Wait::default(), &waker);
+        assert_that(waited == Waited::Pending, || format!("the wait got {waited:?}"));
+        saw.store(bench.poller.is_attended(), Ordering::Relaxed);
+    };
+    (tally, attended, body)
+}
+
+/// Whoever has left the polling to somebody who has gone was woken.
+fn left_to_nobody(tally: &Tally, attended: &AtomicBool) {
+    let (attended, wakes) = (attended.load(Ordering::Relaxed), tally.wakes());
+    assert_that(!attended || wakes == 1, || {
+        "NP-TURN-6: the task left the polling to somebody who has gone, and sleeps".into()
+    });
+}
+
+scenario! {
+    /// The same with both slots of a descriptor.
+    family: Attach;
+    rules: "NP-TURN-6";
+    from: "every slot is looked at";
+    fn detach_two_slots<E>() -> Plan {
+        let bench = Bench::<E>::taking_turns();
+        let source = bench.open();
+        let attached = bench.poller.attach();
+        let (read, reader_saw, reader) = parks(&bench, source.token(), Mode::Read);
+        let (written, writer_saw, writer) = parks(&bench, source.token(), Mode::Write);
+        Plan::new()
+            .thread("reader", reader)
+            .thread("writer", writer)
+            .thread("driver", move || drop(attached))
+            .finally(move || {
+                left_to_nobody(&read, &reader_saw);
+                left_to_nobody(&written, &writer_saw);
+                drop(source);
+            })
+    }
+}
+
+scenario! {
+    /// The last one that drives goes while a thread parks, and nobody has polled: the thread has to
+    /// notice, and to poll itself. The byte comes later.
+    family: Attach;
+    rules: "NP-TURN-1 NP-TURN-6 NP-WAIT-6";
+    from: "a driver is dropped while others wait";
+    fn detach_hands_over<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let attached = poller.attach();
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("driver", move || {
+                drop(attached);
+                write_one::<E>(&writer, 7);
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// The same with two that wait, one of which may sit on the bench, and with a fourth thread that
+    /// brings the bytes.
+    family: Attach;
+    rules: "NP-TURN-1 NP-TURN-2 NP-TURN-6";
+    from: "a driver is dropped while others wait";
+    fn detach_hands_over_the_bench<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [one, to_one] = pipe(&poller);
+        let [two, to_two] = pipe(&poller);
+        let attached = poller.attach();
+        Plan::new()
+            .thread("reader-1", move || reads::<E>(&one))
+            .thread("reader-2", move || reads::<E>(&two))
+            .thread("driver", move || drop(attached))
+            .thread("writer", move || {
+                write_one::<E>(&to_one, 7);
+                write_one::<E>(&to_two, 7);
+                drop((to_one, to_two));
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+/// Drives for as long as it takes to bring a byte to the reader.
+fn brings_and_drives<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<Simulated<E>>) {
+    let attached = poller.attach();
+    let inside = poller.peek_turn_is_in_kernel();
+    assert_that(!inside, || {
+        "NP-TURN-5: a blocking wait is in the kernel, and I am attached".into()
+    });
+    write_one::<E>(writer, 7);
+    let mut ready = Ready::with_batch(2);
+    poller.poll(&mut ready, None).expect("the simulated kernel polls");
+    ready.wake_all();
+    drop(attached);
+}
+
+scenario! {
+    /// A thread begins to drive while another one that waits is in the kernel, or about to be. It gets
+    /// that one out first, and then every event and every break is its own.
+    family: Attach;
+    rules: "NP-TURN-5 NP-TURN-4";
+    from: "one thread at a time blocks in the kernel";
+    fn attach_gets_the_waiter_out<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let driver = poller.clone();
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("driver", move || {
+                brings_and_drives::<E>(&driver, &writer);
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// Two threads begin to drive and end to, at the same time, while a third one waits. Whoever is
+    /// not the last one to go hands nothing over.
+    family: Attach;
+    rules: "NP-TURN-5 NP-TURN-6";
+    from: "guards are counted";
+    fn attach_twice<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let (driver, other) = (poller.clone(), poller.clone());
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("driver-1", move || drop(driver.attach()))
+            .thread("driver-2", move || {
+                drop(other.attach());
+                write_one::<E>(&writer, 7);
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// A loop of the program that is not attached polls until it is broken, while another thread waits.
+    /// The break may reach the one that waits; then the loop is owed one.
+    family: Turn;
+    rules: "NP-TURN-7 NP-TURN-5 NP-BREAK-4";
+    from: "a break that reaches another thread than the one it was meant for";
+    fn break_between_turns<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let (polls, breaks) = (poller.clone(), poller.clone());
+        let work = Arc::new(E::AtomicU32::new(0));
+        let seen = Arc::clone(&work);
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("loop", move || {
+                let mut ready = Ready::with_batch(2);
+                while seen.load(Ordering::Acquire) == 0 {
+                    polls.poll(&mut ready, None).expect("the simulated kernel polls");
+                    ready.wake_all();
+                }
+            })
+            .thread("breaker", move || {
+                work.store(1, Ordering::Release);
+                breaks.wake().expect("the simulated kernel takes tokens");
+                write_one::<E>(&writer, 7);
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
+
+scenario! {
+    /// A poll that does not block takes the byte out of the kernel for a thread that is in there: the
+    /// kernel reports it to nobody else, so the poll has to get that thread out.
+    family: Turn;
+    rules: "NP-TURN-4 NP-BREAK-3";
+    from: "the readiness of the one that polls is harvested by another";
+    fn poll_in_passing<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let passer = poller.clone();
+        Plan::new()
+            .thread("reader", move || reads::<E>(&reader))
+            .thread("passer", move || {
+                write_one::<E>(&writer, 7);
+                let mut ready = Ready::with_batch(2);
+                passer.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
+                ready.wake_all();
+                drop(writer);
+            })
+            .finally(move || over(&poller))
+    }
+}
