@@ -180,6 +180,9 @@ impl<S: System> Desc<S> {
 /// waits already, and also if data is there; until another deadline is set, or none. Whoever polls
 /// lets them expire, never early; one that is set in the past expires at once, without a poll.
 ///
+/// Where nobody drives, the threads that block poll, so a deadline that comes while nobody waits is noticed by
+/// the next one that does; an operation that does not have to wait may succeed until then.
+///
 /// Moving a deadline forward, as before each read with a timeout, makes no system call, allocates
 /// nothing and touches nothing that descriptors share.
 impl<S: System> Source<S> {
@@ -189,7 +192,6 @@ impl<S: System> Source<S> {
     /// # fn main() -> std::io::Result<()> {
     /// use std::{io::{ErrorKind, Read}, time::Duration};
     /// let poller = netpoller::Poller::new()?;
-    /// let _driver = poller.drive()?;
     /// let (a, _b) = poller.stream_pair()?;
     /// a.set_deadline(Some(poller.now().saturating_add(Duration::from_millis(1))))?;
     /// let late = (&a).read(&mut [0]).unwrap_err();

@@ -12,9 +12,11 @@
 //! | turn | means | left by |
 //! |---|---|---|
 //! | Nobody | nobody polls | whoever sits down; whoever gives up a turn or ends to drive, by a call |
-//! | Called | one of the bench was unparked to take over | the called one; whoever begins to drive takes the call back |
+//! | Called | one of the bench was unparked to take over | the called one |
 //! | Kernel | its holder is in the kernel, or about to be | its holder, when it comes out |
 //! | Awake | its holder wakes whom it has harvested, and looks at its own wait | its holder |
+//!
+//! A holder that finds the poller driven when it is about to go into the kernel gives the turn up.
 //!
 //! Beside it: who sits on the bench, in the order in which they came; how many are attached, how many
 //! polls from outside may block; who waits for the kernel to be left; whether the next poll from
@@ -153,14 +155,6 @@ impl<S: System> Bench<S> {
         let taken =
             |number| self.has_turn(number) || self.waiting.iter().any(|seat| seat.number == number);
         (0..).find(|number| !taken(*number)).expect("fewer threads than numbers")
-    }
-
-    /// Somebody begins to drive: a call that was not followed yet is taken back.
-    fn take_back(&mut self) {
-        match core::mem::replace(&mut self.turn, Turn::Nobody) {
-            Turn::Called(seat) => self.waiting.push_front(seat),
-            turn => self.turn = turn,
-        }
     }
 
     /// All that decides what comes next, for an explorer.
@@ -423,7 +417,6 @@ impl<S: System> Turns<S> {
     fn take_over(&self, poller: &Poller<S>, count: impl FnOnce(&mut Bench<S>)) {
         let mut bench = self.bench.lock();
         count(&mut bench);
-        bench.take_back();
         while matches!(bench.turn, Turn::Kernel(_)) {
             let parker = S::parker();
             bench.leaving.push_back(parker.clone());

@@ -16,6 +16,7 @@ use std::thread;
 pub fn driven(pollers: usize, body: impl FnOnce(&Poller<Counted>)) {
     let poller = Poller::on(Counted::default(), Shape { first_segment: 1, ..Shape::default() })
         .expect("a poller");
+    let attached = poller.attach();
     let over = AtomicBool::new(false);
     let ended = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -40,6 +41,7 @@ pub fn driven(pollers: usize, body: impl FnOnce(&Poller<Counted>)) {
             std::panic::resume_unwind(payload);
         }
     });
+    drop(attached);
     assert_nothing_left(&poller);
 }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub const ALL: &[Scenario] = &[
     turn_alone::SCENARIO,
     turn_ping_pong::SCENARIO,
+    turn_wake_and_call::SCENARIO,
     turn_two_waiters::SCENARIO,
     turn_close::SCENARIO,
     turn_close_of_the_one_that_polls::SCENARIO,
@@ -38,6 +39,7 @@ pub const ALL: &[Scenario] = &[
     detach_hands_over_the_bench::SCENARIO,
     attach_gets_the_waiter_out::SCENARIO,
     attach_twice::SCENARIO,
+    attach_between_two_waiters::SCENARIO,
     break_between_turns::SCENARIO,
     poll_in_passing::SCENARIO,
 ];
@@ -49,9 +51,19 @@ fn undriven<E: Engine>() -> Poller<Simulated<E>> {
     poller
 }
 
-/// A pipe of it.
-fn pipe<E: Engine>(poller: &Poller<Simulated<E>>) -> [Source<Simulated<E>>; 2] {
-    poller.pipe().expect("a fresh kernel has room for a pipe").into()
+/// The end of a pipe that several threads know. Whoever gave it up last would close it, and the peer's
+/// close is an event that would wake whoever sleeps over another one: so one is kept until the end.
+type End<E> = Arc<Source<Simulated<E>>>;
+
+/// A pipe of it: the end to read from, the end to write to.
+fn pipe<E: Engine>(poller: &Poller<Simulated<E>>) -> [End<E>; 2] {
+    let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+    [reader, writer].map(Arc::new)
+}
+
+/// The same ends once more, to be kept until all threads have ended.
+fn kept<E: Engine, const N: usize>(ends: [&End<E>; N]) -> [End<E>; N] {
+    ends.map(Arc::clone)
 }
 
 /// Reads a byte that comes.
@@ -69,13 +81,14 @@ scenario! {
     fn turn_alone<E>() -> Plan {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
-            .thread("writer", move || {
-                write_one::<E>(&writer, 7);
-                drop(writer);
+            .thread("writer", move || write_one::<E>(&writer, 7))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
             })
-            .finally(move || over(&poller))
     }
 }
 
@@ -89,18 +102,51 @@ scenario! {
         let poller = undriven::<E>();
         let [there, ping] = pipe(&poller);
         let [back, pong] = pipe(&poller);
+        let ends = kept([&there, &ping, &back, &pong]);
         Plan::new()
             .thread("pong", move || {
                 reads::<E>(&there);
                 write_one::<E>(&pong, 7);
-                drop((there, pong));
             })
             .thread("ping", move || {
                 write_one::<E>(&ping, 7);
                 reads::<E>(&back);
-                drop((ping, back));
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
+    }
+}
+
+/// Waits without a system call before it.
+fn waits<E: Engine>(source: &Source<Simulated<E>>) {
+    let mut waiter = source.waiter(Mode::Read).expect("the only waiter");
+    let waited = waiter.wait();
+    assert_that(waited.is_ok(), || format!("the waiter got {waited:?}"));
+}
+
+scenario! {
+    /// Two threads wait for what is there already. Whoever polls harvests both, wakes the other one,
+    /// goes away and calls it: one token stands for both, and the other one passes on a call that it
+    /// may never have noticed.
+    family: Turn;
+    rules: "NP-TURN-2 NP-TURN-3";
+    from: "wake and call may be one token";
+    fn turn_wake_and_call<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [one, to_one] = pipe(&poller);
+        let [two, to_two] = pipe(&poller);
+        write_one::<E>(&to_one, 7);
+        write_one::<E>(&to_two, 7);
+        let ends = kept([&one, &to_one, &two, &to_two]);
+        Plan::new()
+            .thread("waiter-1", move || waits::<E>(&one))
+            .thread("waiter-2", move || waits::<E>(&two))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -114,15 +160,18 @@ scenario! {
         let poller = undriven::<E>();
         let [one, to_one] = pipe(&poller);
         let [two, to_two] = pipe(&poller);
+        let ends = kept([&one, &to_one, &two, &to_two]);
         Plan::new()
             .thread("reader-1", move || reads::<E>(&one))
             .thread("reader-2", move || reads::<E>(&two))
             .thread("writer", move || {
                 write_one::<E>(&to_one, 7);
                 write_one::<E>(&to_two, 7);
-                drop((to_one, to_two));
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -135,8 +184,8 @@ scenario! {
     fn turn_close<E>() -> Plan {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
-        let reader = Arc::new(reader);
-        let (closer, last) = (Arc::clone(&reader), Arc::clone(&reader));
+        let closer = Arc::clone(&reader);
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || {
                 let got = read_one::<E>(&reader);
@@ -147,7 +196,7 @@ scenario! {
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
             })
             .finally(move || {
-                drop((last, writer));
+                drop(ends);
                 over(&poller);
             })
     }
@@ -163,8 +212,8 @@ scenario! {
         let poller = undriven::<E>();
         let [one, unused] = pipe(&poller);
         let [two, to_two] = pipe(&poller);
-        let one = Arc::new(one);
-        let (closer, last) = (Arc::clone(&one), Arc::clone(&one));
+        let closer = Arc::clone(&one);
+        let ends = kept([&one, &unused, &two, &to_two]);
         Plan::new()
             .thread("closed", move || {
                 let got = read_one::<E>(&one);
@@ -175,10 +224,9 @@ scenario! {
                 let closed = closer.close();
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 write_one::<E>(&to_two, 7);
-                drop(to_two);
             })
             .finally(move || {
-                drop((last, unused));
+                drop(ends);
                 over(&poller);
             })
     }
@@ -194,16 +242,16 @@ scenario! {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let [timed, unused] = pipe(&poller);
+        let ends = kept([&reader, &writer, &timed, &unused]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("timed", move || {
                 timed.set_read_deadline(at(5)).expect("open");
                 late(&timed);
                 write_one::<E>(&writer, 7);
-                drop((timed, writer));
             })
             .finally(move || {
-                drop(unused);
+                drop(ends);
                 over(&poller);
             })
     }
@@ -220,15 +268,15 @@ scenario! {
         let [reader, writer] = pipe(&poller);
         let [timed, unused] = pipe(&poller);
         timed.set_read_deadline(at(5)).expect("open");
+        let ends = kept([&reader, &writer, &timed, &unused]);
         Plan::new()
             .thread("timed", move || {
                 late(&timed);
                 write_one::<E>(&writer, 7);
-                drop((timed, writer));
             })
             .thread("reader", move || reads::<E>(&reader))
             .finally(move || {
-                drop(unused);
+                drop(ends);
                 over(&poller);
             })
     }
@@ -243,18 +291,17 @@ scenario! {
     fn turn_two_readers_of_one_pipe<E>() -> Plan {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
-        let reader = Arc::new(reader);
-        let (other, last) = (Arc::clone(&reader), Arc::clone(&reader));
+        let other = Arc::clone(&reader);
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader-1", move || reads::<E>(&reader))
             .thread("reader-2", move || reads::<E>(&other))
             .thread("writer", move || {
                 write_one::<E>(&writer, 7);
                 write_one::<E>(&writer, 7);
-                drop(writer);
             })
             .finally(move || {
-                drop(last);
+                drop(ends);
                 over(&poller);
             })
     }
@@ -269,6 +316,7 @@ scenario! {
         let poller = undriven::<E>();
         let pipes = [(); 3].map(|()| pipe(&poller));
         let [[one, to_one], [two, to_two], [three, to_three]] = pipes;
+        let ends = kept([&one, &to_one, &two, &to_two, &three, &to_three]);
         Plan::new()
             .thread("reader-1", move || reads::<E>(&one))
             .thread("reader-2", move || reads::<E>(&two))
@@ -278,7 +326,10 @@ scenario! {
                     write_one::<E>(&writer, 7);
                 }
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -286,7 +337,7 @@ scenario! {
     /// A task parks and sees somebody attached, so it takes no seat; meanwhile the last one detaches and
     /// looks through the slots. At least one of the two sees the other.
     family: Attach;
-    rules: "NP-TURN-6";
+    rules: "NP-TURN-6 NP-TURN-8";
     from: "store buffering between the slot and the number of those who drive";
     fn detach_and_park<E>() -> Plan {
         let bench = Bench::<E>::taking_turns();
@@ -356,20 +407,23 @@ scenario! {
     /// The last one that drives goes while a thread parks, and nobody has polled: the thread has to
     /// notice, and to poll itself. The byte comes later.
     family: Attach;
-    rules: "NP-TURN-1 NP-TURN-6 NP-WAIT-6";
+    rules: "NP-TURN-1 NP-TURN-6 NP-TURN-8 NP-WAIT-6";
     from: "a driver is dropped while others wait";
     fn detach_hands_over<E>() -> Plan {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let attached = poller.attach();
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("driver", move || {
                 drop(attached);
                 write_one::<E>(&writer, 7);
-                drop(writer);
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -384,6 +438,7 @@ scenario! {
         let [one, to_one] = pipe(&poller);
         let [two, to_two] = pipe(&poller);
         let attached = poller.attach();
+        let ends = kept([&one, &to_one, &two, &to_two]);
         Plan::new()
             .thread("reader-1", move || reads::<E>(&one))
             .thread("reader-2", move || reads::<E>(&two))
@@ -391,9 +446,11 @@ scenario! {
             .thread("writer", move || {
                 write_one::<E>(&to_one, 7);
                 write_one::<E>(&to_two, 7);
-                drop((to_one, to_two));
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -408,6 +465,8 @@ fn brings_and_drives<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<S
     let mut ready = Ready::with_batch(2);
     poller.poll(&mut ready, None).expect("the simulated kernel polls");
     ready.wake_all();
+    let inside = poller.peek_turn_is_in_kernel();
+    assert_that(!inside, || "NP-TURN-5: a blocking wait has gone into the kernel".into());
     drop(attached);
 }
 
@@ -421,13 +480,14 @@ scenario! {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let driver = poller.clone();
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
-            .thread("driver", move || {
-                brings_and_drives::<E>(&driver, &writer);
-                drop(writer);
+            .thread("driver", move || brings_and_drives::<E>(&driver, &writer))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
             })
-            .finally(move || over(&poller))
     }
 }
 
@@ -441,15 +501,44 @@ scenario! {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let (driver, other) = (poller.clone(), poller.clone());
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("driver-1", move || drop(driver.attach()))
             .thread("driver-2", move || {
                 drop(other.attach());
                 write_one::<E>(&writer, 7);
-                drop(writer);
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
+    }
+}
+
+scenario! {
+    /// One of two waits in the kernel, the other one sits on the bench, when somebody begins to drive,
+    /// brings the first one its byte and goes: the one on the bench has to be called.
+    family: Attach;
+    rules: "NP-TURN-2 NP-TURN-5 NP-TURN-8";
+    from: "whoever has a seat already is called by the last one that goes";
+    fn attach_between_two_waiters<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [one, to_one] = pipe(&poller);
+        let [two, to_two] = pipe(&poller);
+        let driver = poller.clone();
+        let ends = kept([&one, &to_one, &two, &to_two]);
+        Plan::new()
+            .thread("reader-1", move || reads::<E>(&one))
+            .thread("reader-2", move || reads::<E>(&two))
+            .thread("driver", move || {
+                brings_and_drives::<E>(&driver, &to_one);
+                write_one::<E>(&to_two, 7);
+            })
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -457,7 +546,7 @@ scenario! {
     /// A loop of the program that is not attached polls until it is broken, while another thread waits.
     /// The break may reach the one that waits; then the loop is owed one.
     family: Turn;
-    rules: "NP-TURN-7 NP-TURN-5 NP-BREAK-4";
+    rules: "NP-TURN-7 NP-TURN-5 NP-TURN-2 NP-BREAK-4";
     from: "a break that reaches another thread than the one it was meant for";
     fn break_between_turns<E>() -> Plan {
         let poller = undriven::<E>();
@@ -465,6 +554,7 @@ scenario! {
         let (polls, breaks) = (poller.clone(), poller.clone());
         let work = Arc::new(E::AtomicU32::new(0));
         let seen = Arc::clone(&work);
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("loop", move || {
@@ -478,9 +568,11 @@ scenario! {
                 work.store(1, Ordering::Release);
                 breaks.wake().expect("the simulated kernel takes tokens");
                 write_one::<E>(&writer, 7);
-                drop(writer);
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
 
@@ -494,6 +586,7 @@ scenario! {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let passer = poller.clone();
+        let ends = kept([&reader, &writer]);
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("passer", move || {
@@ -501,8 +594,10 @@ scenario! {
                 let mut ready = Ready::with_batch(2);
                 passer.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
                 ready.wake_all();
-                drop(writer);
             })
-            .finally(move || over(&poller))
+            .finally(move || {
+                drop(ends);
+                over(&poller);
+            })
     }
 }
