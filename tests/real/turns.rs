@@ -173,8 +173,7 @@ fn a_loop_that_is_not_attached_gets_its_breaks_beside_blocking_reads() {
     });
 }
 
-/// The threads of this crate, by their names; those that have been started and have not run yet
-/// are seen as well, because a thread that is new is counted under any name.
+/// How many threads this process has, those included that have been started and have not run yet.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("the list of threads").count()
 }
