@@ -22,7 +22,8 @@
 //! | [`harvest`] | signals, and batches with no room for all |
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
-//! | [`turns`] | blocking waits that poll because nobody else does, and those who begin and end to drive |
+//! | [`turns`] | blocking waits that poll because nobody else does |
+//! | [`attach`] | who begins and ends to drive while others wait in turns |
 //!
 //! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
 //!
@@ -35,6 +36,7 @@
 //! kernel) is pinned in `scenarios.toml` ([`suite::contents`](crate::suite::contents)).
 
 pub mod at_once;
+pub mod attach;
 pub mod bench;
 pub mod breaks;
 pub mod churn;
@@ -118,6 +120,7 @@ const FILES: &[&[Scenario]] = &[
     streams::ALL,
     ends::ALL,
     turns::ALL,
+    attach::ALL,
 ];
 
 /// All scenarios, in the order of the table.
