@@ -37,6 +37,7 @@
 use crate::poller::Poller;
 use crate::ready::Ready;
 use crate::seam::{Atomic, OnceLock, Ordering, Parker, System};
+use crate::turns::Attached;
 use core::time::Duration;
 pub use netpoller_spec::election::Rest;
 use netpoller_spec::election::{
@@ -46,11 +47,14 @@ use std::io;
 
 /// The workers of a scheduler, as far as they are idle.
 ///
-/// While one of these exists its workers are the only ones who may block in the poller: a break gets
-/// one thread out of the kernel, and it has to be the worker that was called.
+/// While one of these exists it is [attached](Poller::attach) to the poller, and its workers are the only
+/// ones who may block there: a break gets one thread out of the kernel, and it has to be the worker
+/// that was called.
 #[derive(Debug)]
 pub struct Idle<S: System> {
     poller: Poller<S>,
+    /// Blocking waits leave the kernel to the workers.
+    _attached: Attached<S>,
     word: S::AtomicU64,
     parkers: Box<[OnceLock<S::Parker>]>,
 }
@@ -101,6 +105,7 @@ impl<S: System> Idle<S> {
         }
         Ok(Idle {
             poller: poller.clone(),
+            _attached: poller.attach(),
             word: S::AtomicU64::new(word.bits()),
             parkers: (0..workers).map(|_| OnceLock::new()).collect(),
         })
@@ -151,7 +156,7 @@ impl<S: System> Idle<S> {
         for number in (0..Word::MOST_WORKERS).filter(|worker| everybody.parked >> worker & 1 == 1) {
             self.unpark(number);
         }
-        if everybody.polls { self.poller.wake() } else { Ok(()) }
+        if everybody.polls { self.poller.break_poll() } else { Ok(()) }
     }
 
     /// Whether the workers are shut down.
@@ -175,7 +180,7 @@ impl<S: System> Idle<S> {
             // The worker is still in the kernel, on its way there or on its way back. In each case the
             // break gets it, or a poll after this one, out: a worker that was called and found its work
             // without it leaves the token to the next one that polls, which looks for work in vain.
-            Call::Break => self.poller.wake(),
+            Call::Break => self.poller.break_poll(),
         }
     }
 

@@ -24,6 +24,8 @@
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
 //! | [`level`] | races of other files on a level-triggered kernel, and those that only it has |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
+//! | [`turns`] | blocking waits that poll because nobody else does |
+//! | [`attach`] | who begins and ends to drive while others wait in turns |
 //!
 //! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
 //!
@@ -36,6 +38,7 @@
 //! kernel) is pinned in `scenarios.toml` ([`suite::contents`](crate::suite::contents)).
 
 pub mod at_once;
+pub mod attach;
 pub mod bench;
 pub mod breaks;
 pub mod churn;
@@ -60,6 +63,7 @@ pub mod reopen_crowd;
 pub mod retract;
 pub mod streams;
 pub mod traffic;
+pub mod turns;
 pub mod waiters;
 
 pub use family::Family;
@@ -126,6 +130,8 @@ const FILES: &[&[Scenario]] = &[
     ends::ALL,
     waiters::ALL,
     level::ALL,
+    turns::ALL,
+    attach::ALL,
 ];
 
 /// All scenarios, in the order of the table.
