@@ -207,6 +207,9 @@ impl<S: System> Desc<S> {
 /// waits already, and also if data is there; until another deadline is set, or none. Whoever polls
 /// lets them expire, never early; one that is set in the past expires at once, without a poll.
 ///
+/// Where nobody drives, the threads that block poll, so a deadline that comes while nobody waits is noticed by
+/// the next one that does; an operation that does not have to wait may succeed until then.
+///
 /// Moving a deadline forward, as before each read with a timeout, makes no system call, allocates
 /// nothing and touches nothing that descriptors share.
 impl<S: System> Source<S> {
@@ -216,7 +219,6 @@ impl<S: System> Source<S> {
     /// # fn main() -> std::io::Result<()> {
     /// use std::{io::{ErrorKind, Read}, time::Duration};
     /// let poller = netpoller::Poller::new()?;
-    /// let _driver = poller.drive()?;
     /// let (a, _b) = poller.stream_pair()?;
     /// a.set_deadline(Some(poller.now().saturating_add(Duration::from_millis(1))))?;
     /// let late = (&a).read(&mut [0]).unwrap_err();
@@ -278,7 +280,7 @@ impl<S: System> Poller<S> {
         let done = incarnation.set_deadline(timers, in_flight, concerned, deadline);
         let Consequences { wakers, break_poller, taken } = done.map_err(Reason::from)?;
         let _taken = in_flight.taken(taken);
-        let broken = if break_poller { self.wake() } else { Ok(()) }; // NP-TIME-12
+        let broken = if break_poller { self.break_poll() } else { Ok(()) }; // NP-TIME-12
         wake(wakers); // last: a waker that panics leaves nothing half done
         broken
     }

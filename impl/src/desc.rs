@@ -343,6 +343,16 @@ impl<S: System> Incarnation<'_, S> {
         Some(Mode::BOTH.map(|mode| self.desc.slot(mode).cancel(&self.at(mode)).1))
     }
 
+    /// Makes everybody who is parked look again, for no reason that would last. The wakers are the
+    /// caller's to wake.
+    #[must_use = "the wakers have to be woken"]
+    pub(crate) fn release(&self) -> Wakers {
+        self.system.called(&Call::Release { place: self.place });
+        let wakers = Mode::BOTH.map(|mode| self.desc.slot(mode).cancel(&self.at(mode)).1);
+        self.returned(woken(&wakers));
+        wakers
+    }
+
     /// Ends the incarnation: `next` begins. To be called once, by the owner. The wakers are the
     /// caller's to wake.
     ///

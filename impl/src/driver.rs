@@ -1,10 +1,21 @@
 //! A thread that polls, for programs that bring no loop of their own, and the global poller.
+//!
+//! # The thread of the global poller
+//!
+//! The global poller has no thread at first: its blocking waits take turns (`turns`). A future has no
+//! thread that could, so the first one that is left parked while nobody is attached starts one, under
+//! the lock of `Global::thread` and once (NP-TURN-9). That thread is a blocking wait that never ends: it takes the turn when
+//! nobody else has it, retires to the bench while somebody drives, and is called when the last one
+//! ends to, by the rules that hold for every wait. A future that was left parked while somebody was
+//! attached is woken by the last one that detaches (NP-TURN-8), and looks again who is there.
 
 use crate::error::Reason;
 use crate::poller::{Poller, Shape};
 use crate::ready::Ready;
 use crate::seam::os::{Worker, spawn, yield_now};
-use crate::seam::{Arc, OnceLock, Ordering, Os, Portable, Primitives, System};
+use crate::seam::{Arc, Mutex, OnceLock, Ordering, Os, Portable, Primitives, System};
+use crate::turns::{Kept, block};
+use core::task::Poll;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,14 +24,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub trait Real: System + Default {
     /// Where that poller is.
     #[doc(hidden)]
-    fn place() -> &'static OnceLock<(Poller<Self>, Driver<Self>)>;
+    fn place() -> &'static OnceLock<Global<Self>>;
 }
 
 macro_rules! real {
     ($($system:ty),*) => {$(
         impl Real for $system {
-            fn place() -> &'static OnceLock<(Poller<Self>, Driver<Self>)> {
-                static GLOBAL: OnceLock<(Poller<$system>, Driver<$system>)> = OnceLock::new();
+            fn place() -> &'static OnceLock<Global<Self>> {
+                static GLOBAL: OnceLock<Global<$system>> = OnceLock::new();
                 &GLOBAL
             }
         }
@@ -42,6 +53,9 @@ type Stop = <Os as Primitives>::AtomicU32;
 impl<S: Real> Poller<S> {
     /// A poller with an event queue of its own.
     ///
+    /// Blocking waits need nobody to drive it: where nobody does, they poll it themselves, one at a time.
+    /// Futures need a [`Driver`], or a loop of the program that is [attached](Poller::attach).
+    ///
     /// # Errors
     ///
     /// When the kernel cannot make an event queue, for example because the table of descriptors
@@ -50,25 +64,27 @@ impl<S: Real> Poller<S> {
         Poller::on(S::default(), Shape::default())
     }
 
-    /// The poller of the process. Made on first use, together with the thread that drives it;
-    /// both live as long as the process.
+    /// The poller of the process. Made on first use, and lives as long as the process.
+    ///
+    /// It needs no driver: blocking waits on it poll it themselves, and a thread is started for it
+    /// when the first future is left parked while nobody is [attached](Poller::attach).
+    /// That thread keeps out of the way while somebody is, and takes over again when the last guard is dropped.
     ///
     /// # Errors
     ///
-    /// When the kernel has no event queue or no thread for it. The next call tries again.
+    /// When the kernel has no event queue for it. The next call tries again.
     pub fn global() -> io::Result<&'static Poller<S>> {
-        if let Some((poller, _driver)) = S::place().get() {
-            return Ok(poller);
+        if let Some(global) = S::place().get() {
+            return Ok(&global.poller);
         }
         let poller = Poller::new()?;
-        let driver = poller.drive()?;
+        let thread = Mutex::new(None, |_| None);
         // Of several first users one wins; what the others made goes away again.
-        let (poller, _driver) = S::place().get_or_init(|| (poller, driver));
-        Ok(poller)
+        Ok(&S::place().get_or_init(|| Global { poller, thread }).poller)
     }
 
-    /// Starts a thread that polls and wakes until the [`Driver`] is dropped. Several drivers of
-    /// one poller are allowed.
+    /// Starts a thread that is [attached](Poller::attach), polls and wakes until the [`Driver`] is
+    /// dropped. Several drivers of one poller are allowed.
     ///
     /// A waker that panics does not end the driver. An event queue that is not usable any more
     /// (foreign code closed its descriptor) does: all descriptors of the poller are closed then,
@@ -86,8 +102,45 @@ impl<S: Real> Poller<S> {
         }
         let stop = Arc::new(Stop::new(0));
         let (poller, seen) = (self.clone(), Arc::clone(&stop));
-        let thread = spawn("netpoller-driver", move || drive(&poller, &seen))?;
+        let attached = self.attach();
+        let thread = spawn("netpoller-driver", move || {
+            drive(&poller, &seen);
+            drop(attached); // hands over
+        })?;
         Ok(Driver { poller: self.clone(), stop, thread: Some(thread) })
+    }
+}
+
+/// The poller of the process, and its thread once there is one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Global<S: System> {
+    poller: Poller<S>,
+    thread: <Os as Primitives>::Mutex<Option<Worker>>,
+}
+
+/// A future is left parked and nobody is attached: the global poller needs its thread.
+///
+/// # Errors
+///
+/// When the thread cannot be started.
+pub(crate) fn unattended<S: Real>(poller: &Poller<S>) -> io::Result<()> {
+    let Some(global) = S::place().get() else { return Ok(()) };
+    if !Arc::ptr_eq(&global.poller.shared, &poller.shared) {
+        return Ok(()); // a poller of the program is driven by the program
+    }
+    let mut thread = global.thread.lock();
+    if thread.is_none() {
+        // NP-TURN-9: inside of the lock, so that whoever finds a thread can rely on it.
+        *thread = Some(spawn("netpoller-global", || wait_for_ever(&global.poller))?);
+    }
+    Ok(())
+}
+
+fn wait_for_ever<S: System>(poller: &Poller<S>) {
+    let ended = block(poller, Kept::Elsewhere, |_waker| Poll::<core::convert::Infallible>::Pending);
+    if ended.is_err() {
+        poller.close_all(); // the event queue is not usable any more
     }
 }
 

@@ -36,7 +36,8 @@
 
 use crate::poller::Poller;
 use crate::ready::Ready;
-use crate::seam::{Atomic, OnceLock, Ordering, Parker, System};
+use crate::seam::{Atomic, Mutex, OnceLock, Ordering, Os, Parker, Primitives, System};
+use crate::turns::Attached;
 use core::time::Duration;
 pub use netpoller_spec::election::Rest;
 use netpoller_spec::election::{
@@ -46,11 +47,15 @@ use std::io;
 
 /// The workers of a scheduler, as far as they are idle.
 ///
-/// While one of these exists its workers are the only ones who may block in the poller: a break gets
-/// one thread out of the kernel, and it has to be the worker that was called.
+/// While one of these exists it is [attached](Poller::attach) to the poller, and its workers are the only
+/// ones who may block there: a break gets one thread out of the kernel, and it has to be the worker
+/// that was called.
 #[derive(Debug)]
 pub struct Idle<S: System> {
     poller: Poller<S>,
+    /// Blocking waits leave the kernel to the workers. Written once, when the workers have ended; no
+    /// word of the protocol, so no engine knows of its lock.
+    attached: <Os as Primitives>::Mutex<Option<Attached<S>>>,
     word: S::AtomicU64,
     parkers: Box<[OnceLock<S::Parker>]>,
 }
@@ -101,6 +106,7 @@ impl<S: System> Idle<S> {
         }
         Ok(Idle {
             poller: poller.clone(),
+            attached: Mutex::new(Some(poller.attach()), |_| None),
             word: S::AtomicU64::new(word.bits()),
             parkers: (0..workers).map(|_| OnceLock::new()).collect(),
         })
@@ -151,7 +157,14 @@ impl<S: System> Idle<S> {
         for number in (0..Word::MOST_WORKERS).filter(|worker| everybody.parked >> worker & 1 == 1) {
             self.unpark(number);
         }
-        if everybody.polls { self.poller.wake() } else { Ok(()) }
+        if everybody.polls { self.poller.break_poll() } else { Ok(()) }
+    }
+
+    /// The workers have ended, and none of them drives the poller any more: blocking waits do from now on, if
+    /// nobody else does.
+    pub fn detach(&self) {
+        let attached = self.attached.lock().take();
+        drop(attached); // without the lock: it wakes whoever is parked
     }
 
     /// Whether the workers are shut down.
@@ -175,7 +188,7 @@ impl<S: System> Idle<S> {
             // The worker is still in the kernel, on its way there or on its way back. In each case the
             // break gets it, or a poll after this one, out: a worker that was called and found its work
             // without it leaves the token to the next one that polls, which looks for work in vain.
-            Call::Break => self.poller.wake(),
+            Call::Break => self.poller.break_poll(),
         }
     }
 

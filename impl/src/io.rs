@@ -135,7 +135,7 @@ impl<S: System> Source<S> {
     }
 }
 
-/// The blocking style. Somebody else has to drive the poller; see
+/// The blocking style. The thread polls the poller if nobody else does; see
 /// [`Waiter::wait`](crate::source::Waiter::wait).
 impl<S: System> io::Read for &Source<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -153,7 +153,7 @@ impl<S: System> io::Read for &Source<S> {
     }
 }
 
-/// The blocking style. Somebody else has to drive the poller; see
+/// The blocking style. The thread polls the poller if nobody else does; see
 /// [`Waiter::wait`](crate::source::Waiter::wait).
 impl<S: System> io::Write for &Source<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -4,20 +4,20 @@
 //! A [`Poller`] owns an event queue of the kernel. A descriptor that is
 //! [registered](Poller::register) becomes a [`Source`]: read and write it in the async style
 //! (`async_read`, `async_write`) or in the blocking style (`std::io::{Read, Write}` on `&Source`), or wait
-//! for readiness yourself with a [`Waiter`]. Somebody drives the poller: a thread of yours that
-//! calls [`Poller::poll`], or a [`Driver`].
+//! for readiness yourself with a [`Waiter`]. Threads that block take turns in polling the poller.
+//! For futures somebody drives it: a thread of yours that is [attached](Poller::attach) and calls
+//! [`Poller::poll`], or a [`Driver`]; the [global](Poller::global) poller sees to that by itself.
 //!
 //! ```
 //! use std::io::{Read, Write};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let poller = netpoller::Poller::new()?;
-//! let driver = poller.drive()?; // a thread that polls until it is dropped
 //! let (a, b) = poller.stream_pair()?;
 //!
 //! let echo = std::thread::spawn(move || -> std::io::Result<()> {
 //!     let mut byte = [0];
-//!     (&b).read_exact(&mut byte)?; // parks this thread until the byte is there
+//!     (&b).read_exact(&mut byte)?; // blocks this thread until the byte is there
 //!     (&b).write_all(&byte)
 //! });
 //! (&a).write_all(b"x")?;
@@ -25,7 +25,6 @@
 //! (&a).read_exact(&mut byte)?;
 //! assert_eq!(&byte, b"x");
 //! echo.join().expect("the echo thread panicked")?;
-//! # drop(driver);
 //! # Ok(())
 //! # }
 //! ```
@@ -124,6 +123,8 @@ mod sys;
 #[doc(hidden)]
 pub mod timer;
 mod timers;
+#[doc(hidden)]
+pub mod turns;
 
 pub use driver::{Driver, Real};
 pub use error::Reason;
@@ -134,6 +135,8 @@ pub use stats::Stats;
 
 /// A poller on the real kernel. See [`poller::Poller`] for its methods.
 pub type Poller = poller::Poller<Os>;
+/// Somebody drives a poller while this lives. See [`Poller::attach`](poller::Poller::attach).
+pub type Attached = turns::Attached<Os>;
 /// The buffer of a poll on the real kernel. See [`ready::Ready`] for its methods.
 pub type Ready = ready::Ready<Os>;
 /// A registered descriptor of the real kernel. See [`source::Source`] for its methods.

@@ -114,6 +114,11 @@ pub enum Call {
         /// Which entry, for whom.
         place: Place,
     },
+    /// Whoever is parked has to look again.
+    Release {
+        /// Which entry, for whom.
+        place: Place,
+    },
     /// A deadline is set or cleared.
     SetDeadline {
         /// Which entry, for whom.
@@ -150,6 +155,7 @@ impl Call {
             | Call::Publish { place, .. }
             | Call::Notify { place, .. }
             | Call::Close { place }
+            | Call::Release { place }
             | Call::SetDeadline { place, .. }
             | Call::Free { place } => place.index,
             Call::Fire { index, .. } => *index,

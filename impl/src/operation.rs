@@ -21,8 +21,9 @@
 use crate::desc::{Wait, wake};
 use crate::error::Reason;
 use crate::fd_lock::{Ticket, Turn};
-use crate::seam::{Parker, System};
+use crate::seam::System;
 use crate::source::{Fd, Source, why};
+use crate::turns::{Kept, block};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
 use netpoller_spec::Mode;
@@ -82,6 +83,7 @@ impl<'a, S: System> Operation<'a, S> {
     ) -> Poll<io::Result<T>> {
         ready!(self.begin(waker))?;
         let polled = self.attempt(waker, call);
+        let polled = if polled.is_pending() { self.left_parked() } else { polled };
         if polled.is_pending() {
             self.pause();
         } else {
@@ -90,16 +92,21 @@ impl<'a, S: System> Operation<'a, S> {
         polled
     }
 
+    /// A future is parked in its slot: sees that somebody polls, if that is up to the poller.
+    fn left_parked<T>(&self) -> Poll<io::Result<T>> {
+        self.source.poller().left_parked()
+    }
+
     /// The whole operation in the blocking style.
     pub(crate) fn block<T>(
         mut self,
         mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let parker = S::parker();
-        until_ready::<S, _>(&parker, |waker| self.begin(waker))?;
-        let result = until_ready::<S, _>(&parker, |waker| self.attempt(waker, &mut call));
+        let poller = self.source.poller();
+        block(poller, Kept::Elsewhere, |waker| self.begin(waker))??;
+        let result = block(poller, Kept::InSlot, |waker| self.attempt(waker, &mut call));
         self.end();
-        result
+        result?
     }
 
     /// Gets the right, and enters as a user.
@@ -209,21 +216,6 @@ impl<S: System> Drop for Operation<'_, S> {
     }
 }
 
-/// Polls, and sleeps in between, until it is over.
-fn until_ready<S: System, T>(
-    parker: &S::Parker,
-    mut poll: impl FnMut(&Waker) -> Poll<io::Result<T>>,
-) -> io::Result<T> {
-    loop {
-        match poll(parker.waker()) {
-            Poll::Ready(result) => return result,
-            // A token left over from elsewhere wakes us for nothing: then it is still on and we
-            // park again.
-            Poll::Pending => parker.park(),
-        }
-    }
-}
-
 /// Repeats a call that a signal has interrupted (Go #20400, #38836).
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
@@ -296,7 +288,10 @@ impl<S: System> Waiter<'_, S> {
     /// [`Reason::Closed`], [`Reason::NotPollable`].
     pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.operation.enter()?;
-        let polled = self.operation.poll_ready(cx.waker());
+        let mut polled = self.operation.poll_ready(cx.waker());
+        if polled.is_pending() {
+            polled = self.operation.left_parked();
+        }
         self.operation.pause(); // the right stays
         polled
     }
@@ -312,18 +307,17 @@ impl<S: System> Waiter<'_, S> {
         poll_fn(|cx| self.poll_wait(cx)).await
     }
 
-    /// The same, blocking the thread. Somebody else has to drive the poller meanwhile: another
-    /// thread that calls [`Poller::poll`](crate::poller::Poller::poll), or a driver.
+    /// The same, blocking the thread, which polls the poller meanwhile if nobody else does.
     ///
     /// # Errors
     ///
     /// [`Reason::Closed`], [`Reason::NotPollable`].
     pub fn wait(&mut self) -> io::Result<()> {
-        let parker = S::parker();
         self.operation.enter()?;
-        let result = until_ready::<S, _>(&parker, |waker| self.operation.poll_ready(waker));
+        let poller = self.operation.source.poller();
+        let result = block(poller, Kept::InSlot, |waker| self.operation.poll_ready(waker));
         self.operation.pause();
-        result
+        result?
     }
 }
 

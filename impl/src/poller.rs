@@ -36,11 +36,12 @@ use crate::desc::{Desc, Incarnation, Peek, wake};
 use crate::in_flight::InFlight;
 use crate::observe::{Noted, Place, Step};
 use crate::ready::Ready;
-use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout};
+use crate::seam::{Arc, Atomic, Batch, Event, Instant, Kernel, Ordering, System, Timeout, Weak};
 use crate::slab::Slab;
 use crate::stats::Counters;
 use crate::timers::Timers;
-use core::task::Waker;
+use crate::turns::Turns;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use netpoller_spec::events::report;
 use netpoller_spec::time;
@@ -82,6 +83,8 @@ pub(crate) struct Shared<S: System> {
     pub(crate) counters: Counters,
     /// Shared with the buffers of the polls.
     pub(crate) in_flight: Arc<InFlight<S>>,
+    /// `None`: whoever waits leaves the polling to others.
+    pub(crate) turns: Option<Turns<S>>,
     flag: S::AtomicU32,
     /// The process that the poller was made in.
     process: u32,
@@ -94,11 +97,13 @@ pub struct Shape {
     pub first_segment: u32,
     /// The generation of entries that were never used.
     pub first_generation: Generation,
+    /// Whether blocking waits poll when nobody else does.
+    pub turns: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Shape { first_segment: 64, first_generation: Generation::FIRST }
+        Shape { first_segment: 64, first_generation: Generation::FIRST, turns: true }
     }
 }
 
@@ -111,7 +116,7 @@ impl<S: System> Poller<S> {
     /// is full.
     pub fn on(system: S, shape: Shape) -> io::Result<Self> {
         let queue = system.kernel().queue()?;
-        let shared = Shared {
+        let shared = |poller: &_| Shared {
             queue,
             slab: Slab::new(shape.first_segment, shape.first_generation),
             timers: Timers::new(),
@@ -119,9 +124,10 @@ impl<S: System> Poller<S> {
             in_flight: Arc::new(InFlight::new()),
             flag: S::AtomicU32::new(Flag::Clear.bits()),
             process: system.kernel().process(),
+            turns: shape.turns.then(|| Turns::new(Weak::clone(poller))),
             system,
         };
-        Ok(Poller { shared: Arc::new(shared) })
+        Ok(Poller { shared: Arc::new_cyclic(shared) })
     }
 
     /// Waits until something is ready, the timeout is over or a break arrives; applies what the
@@ -150,8 +156,17 @@ impl<S: System> Poller<S> {
                 Sleep::Until(self.shared.system.now().saturating_add(timeout).as_nanos())
             }
         };
+        let turns = self.shared.turns.as_ref().filter(|_| sleep != Sleep::Not);
+        let outside = turns.map(|turns| turns.enter(self));
+        if let Some(None) = outside {
+            (ready.broken, ready.stale) = (true, 0); // NP-TURN-7
+            return Ok(0);
+        }
         loop {
             let over = self.turn(ready, sleep)?;
+            if let Some(turns) = turns.filter(|_| ready.broken) {
+                turns.break_was_wanted();
+            }
             if over || ready.broken || ready.batch.len() > 0 || !ready.wakers.is_empty() {
                 self.shared.system.noted(&Noted::Polled {
                     events: ready.batch.len(),
@@ -161,6 +176,11 @@ impl<S: System> Poller<S> {
                 return Ok(ready.wakers.len());
             }
         }
+    }
+
+    /// Waits in the kernel once, without end, on behalf of a blocking wait.
+    pub(crate) fn poll_once(&self, ready: &mut Ready<S>) -> io::Result<()> {
+        self.turn(ready, Sleep::Until(time::NEVER)).map(|_over| ())
     }
 
     /// Waits once, applies what came of it, and lets the deadlines that are due expire. Returns
@@ -222,6 +242,14 @@ impl<S: System> Poller<S> {
     ///
     /// When the token cannot be put into the event queue.
     pub fn wake(&self) -> io::Result<()> {
+        if let Some(turns) = &self.shared.turns {
+            turns.want_break();
+        }
+        self.break_poll()
+    }
+
+    /// The same for purposes of the poller itself.
+    pub(crate) fn break_poll(&self) -> io::Result<()> {
         let flag = &self.shared.flag;
         // NP-BREAK-4, the breaker's side: between the work that the caller published and the look
         // at the flag. Pairs with the fence in `take_break`.
@@ -325,7 +353,7 @@ impl<S: System> Poller<S> {
         counters.polled.fired.add_if_any(live);
         counters.polled.superseded.add_if_any(superseded);
         if break_poller {
-            self.wake()?; // NP-TIME-12: no lock is held here
+            self.break_poll()?; // NP-TIME-12: no lock is held here
         }
         Ok(now)
     }
@@ -413,6 +441,47 @@ impl<S: System> Poller<S> {
             let _taken = self.shared.in_flight.both_directions(); // NP-WAKE-3
             incarnation.close().into_iter().for_each(wake);
         }
+    }
+
+    /// Nobody drives any more: whoever is parked in a slot shall look again (NP-TURN-6).
+    pub(crate) fn release_all(&self) {
+        wake(self.shared.slab.entries().flat_map(|(index, desc)| {
+            let place = Place { index, generation: desc.generation() };
+            Incarnation { system: &self.shared.system, desc, place }.release()
+        }));
+    }
+
+    /// A future is parked in its slot: sees that somebody polls, if that is up to the poller.
+    pub(crate) fn left_parked<T>(&self) -> Poll<io::Result<T>> {
+        if self.is_attended() {
+            return Poll::Pending;
+        }
+        match self.shared.system.unattended(self) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Whether somebody is attached, as whoever has parked in a slot asks; also where nobody takes
+    /// turns.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        self.shared.turns.as_ref().is_none_or(Turns::is_attended)
+    }
+
+    /// Whether a blocking wait is in the kernel, or about to be. For oracles.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn peek_turn_is_in_kernel(&self) -> bool {
+        self.shared.turns.as_ref().is_some_and(Turns::peek_is_in_kernel)
+    }
+
+    /// Whether nobody waits in turns, or drives. For oracles.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn peek_turns_are_idle(&self) -> bool {
+        self.shared.turns.as_ref().is_none_or(Turns::peek_is_idle)
     }
 
     /// What all entries of the slab hold, and the flag of the break. For diagnostics and oracles.

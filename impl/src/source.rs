@@ -29,9 +29,10 @@ use crate::error::Reason;
 use crate::fd_lock::FdLock;
 use crate::observe::Place;
 use crate::poller::Poller;
-use crate::seam::{Kernel, Parker, SetChange, System};
+use crate::seam::{Kernel, SetChange, System};
+use crate::turns::{Kept, block, park};
 use core::future::poll_fn;
-use core::task::{Poll, Waker};
+use core::task::Waker;
 use netpoller_spec::Mode;
 use netpoller_spec::fd::{Entered, Left, Word};
 use netpoller_spec::token::Token;
@@ -77,13 +78,10 @@ impl<S: System> Source<S> {
         if !self.begin_to_close()? {
             return Ok(());
         }
-        let parker = S::parker();
-        loop {
-            match self.lock.poll_destroyed(parker.waker()) {
-                Poll::Ready(result) => return result, // NP-FD-4
-                Poll::Pending => parker.park(),
-            }
-        }
+        let mut wait = |waker: &Waker| self.lock.poll_destroyed(waker); // NP-FD-4
+        // Whoever is still inside learns by itself that the event queue is not usable.
+        let waited = block(&self.poller, Kept::Elsewhere, &mut wait);
+        waited.unwrap_or_else(|_unusable| park::<S, _>(wait))
     }
 
     /// The same without blocking the thread.

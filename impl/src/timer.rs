@@ -21,7 +21,8 @@ use crate::desc::{Incarnation, Wait, wake};
 use crate::error::{Reason, WaitError};
 use crate::observe::Place;
 use crate::poller::Poller;
-use crate::seam::{Instant, Parker, System};
+use crate::seam::{Instant, System};
+use crate::turns::{Kept, block};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 use netpoller_spec::Mode;
@@ -103,7 +104,8 @@ impl<S: System> Timer<S> {
     ///
     /// As [`set`](Self::set).
     pub fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.look(cx.waker())
+        let polled = self.look(cx.waker());
+        if polled.is_pending() { self.poller.left_parked() } else { polled }
     }
 
     /// The same as a future.
@@ -114,22 +116,17 @@ impl<S: System> Timer<S> {
     ///
     /// As [`set`](Self::set).
     pub async fn expired(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.look(cx.waker())).await
+        poll_fn(|cx| self.poll_expired(cx)).await
     }
 
-    /// The same, blocking the thread. Somebody else has to drive the poller meanwhile.
+    /// The same, blocking the thread, which polls the poller meanwhile if nobody else does.
     ///
     /// # Errors
     ///
-    /// As [`set`](Self::set).
+    /// As [`set`](Self::set); and when this thread has to poll, and the event queue is not usable.
     pub fn wait(&mut self) -> io::Result<()> {
-        let parker = S::parker();
-        loop {
-            match self.look(parker.waker()) {
-                Poll::Ready(result) => return result,
-                Poll::Pending => parker.park(),
-            }
-        }
+        let poller = self.poller.clone();
+        block(&poller, Kept::InSlot, |waker| self.look(waker))?
     }
 
     /// The poller that it belongs to.

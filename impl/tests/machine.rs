@@ -178,7 +178,7 @@ fn generation_of(token: Token) -> Generation {
 
 impl Pair {
     fn new(judge: &Judged, first: Generation) -> Pair {
-        let shape = Shape { first_segment: 1, first_generation: first };
+        let shape = Shape { first_segment: 1, first_generation: first, turns: false };
         let poller = Poller::on(judge.clone(), shape).expect("a poller");
         let (reader, writer) = Os.kernel().pipe().expect("a pipe");
         let source = poller.register(reader).expect("registered");

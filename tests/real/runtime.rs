@@ -629,6 +629,34 @@ fn two_runtimes_can_follow_each_other_on_one_poller() {
 }
 
 #[test]
+fn after_the_end_blocking_waits_poll_for_themselves() {
+    // NP-TURN-1: a handle that is kept does not say that somebody drives.
+    let poller = netpoller::Poller::new().expect("a poller");
+    let runtime = Builder::new().workers(2).poller(&poller).build().expect("threads");
+    let handle = runtime.handle().clone();
+    let (a, b) = poller.stream_pair().expect("a pair");
+    let (send, receive) = mpsc::channel();
+    let before = runtime.spawn_blocking({
+        let (c, d) = poller.stream_pair().expect("a pair");
+        move || {
+            send.send(d).expect("the test waits");
+            (&c).read(&mut [0]).expect("a byte comes")
+        }
+    });
+    let d = receive.recv().expect("the call has begun");
+    assert_eq!(d.try_write(b"x").expect("room for a byte"), 1);
+    assert_eq!(before.join().expect("no panic"), 1);
+    runtime.shutdown(NO_GRACE);
+    let reader = std::thread::spawn(move || (&a).read(&mut [0]));
+    assert_eq!(b.try_write(b"x").expect("room for a byte"), 1);
+    assert_eq!(reader.join().expect("no panic").expect("a byte comes"), 1);
+    let mut timer = poller.timer().expect("an entry");
+    timer.set(Some(now().saturating_add(Duration::from_micros(100)))).expect("alive");
+    timer.wait().expect("this thread polls");
+    assert_eq!(handle.live_tasks(), 0);
+}
+
+#[test]
 fn block_on_is_not_put_to_sleep_by_a_blocking_read_that_takes_its_token() {
     // The future is woken while the same poll of it blocks in a read, on the same parker.
     let runtime = workers(1);

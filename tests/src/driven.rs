@@ -17,6 +17,7 @@ use std::thread;
 pub fn driven<K: Kernel + Copy + Default>(pollers: usize, body: impl FnOnce(&Poller<Counted<K>>)) {
     let poller = Poller::on(Counted::default(), Shape { first_segment: 1, ..Shape::default() })
         .expect("a poller");
+    let attached = poller.attach();
     let over = AtomicBool::new(false);
     let ended = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -41,6 +42,7 @@ pub fn driven<K: Kernel + Copy + Default>(pollers: usize, body: impl FnOnce(&Pol
             std::panic::resume_unwind(payload);
         }
     });
+    drop(attached);
     assert_nothing_left(&poller);
 }
 

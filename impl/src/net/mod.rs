@@ -85,7 +85,7 @@ macro_rules! is_a_stream {
             }
         }
 
-        /// The blocking style. Somebody else has to drive the poller.
+        /// The blocking style. The thread polls the poller if nobody else does.
         impl<S: System> io::Read for &$name<S> {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 (&self.source).read(buffer)
@@ -96,7 +96,7 @@ macro_rules! is_a_stream {
             }
         }
 
-        /// The blocking style. Somebody else has to drive the poller.
+        /// The blocking style. The thread polls the poller if nobody else does.
         impl<S: System> io::Write for &$name<S> {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 (&self.source).write(bytes)

@@ -78,7 +78,7 @@ impl<S: Real> TcpStream<S> {
 }
 
 impl<S: System> TcpStream<S> {
-    /// Connects, blocking the thread. Somebody else has to drive the poller.
+    /// Connects, blocking the thread, which polls the poller if nobody else does.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -119,14 +119,13 @@ impl<S: System> TcpStream<S> {
 
     /// Connects until `deadline` at the latest, blocking the thread; `None`: however long it takes.
     /// The deadline is an instant of [`Poller::now`]. It is that of the attempt: the stream that is
-    /// returned has none. Somebody else has to drive the poller.
+    /// returned has none. The thread polls the poller if nobody else does.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// # fn main() -> std::io::Result<()> {
     /// let poller = netpoller::Poller::new()?;
-    /// let _driver = poller.drive()?;
     /// let listener = netpoller::TcpListener::bind_on(&poller, "127.0.0.1:0".parse().unwrap())?;
     /// let deadline = poller.now().saturating_add(Duration::from_secs(5));
     /// let stream =

@@ -35,7 +35,7 @@ use super::tasks::Tasks;
 use crate::idle::{Idle, Slept, Worker};
 use crate::poller::Poller;
 use crate::ready::Ready;
-use crate::seam::{Arc, Os, os};
+use crate::seam::{Arc, Atomic, Ordering, Os, Primitives, os};
 use core::future::Future;
 use core::task::Waker;
 use crossbeam_deque::{Injector, Steal, Stealer};
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     stealers: Box<[Stealer<Runnable>]>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) pool: Pool,
+    /// How many workers have not ended.
+    serving: <Os as Primitives>::AtomicU32,
 }
 
 impl Shared {
@@ -69,7 +71,8 @@ impl Shared {
         let queues: Vec<Queue> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let stealers = queues.iter().map(Queue::stealer).collect();
         let (injector, tasks) = (Injector::new(), Arc::new(Tasks::new()));
-        Ok((Arc::new(Shared { idle, injector, stealers, tasks, pool }), queues))
+        let serving = Atomic::<u32>::new(workers);
+        Ok((Arc::new(Shared { idle, injector, stealers, tasks, pool, serving }), queues))
     }
 
     pub(crate) fn poller(&self) -> &Poller<Os> {
@@ -156,8 +159,12 @@ pub(crate) fn serve(shared: &Arc<Shared>, number: u32, queue: Queue) {
             // `task` catches the panics of its future. Whether the task was woken meanwhile is nothing to us.
             runnable.run();
         } else if !desk.sleep() {
-            return;
+            break;
         }
+    }
+    // AcqRel: the last one comes after all others have been in the kernel for the last time.
+    if shared.serving.fetch_sub(1, Ordering::AcqRel) == 1 {
+        shared.idle.detach();
     }
 }
 

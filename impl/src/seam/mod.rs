@@ -28,12 +28,14 @@ pub use os::{Os, Portable};
 pub use plain::{Counter, Note, Spread};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never
 // raced for. The reference count of an `Arc` has no effect on the state machine.
-pub use std::sync::{Arc, OnceLock};
+pub use std::sync::{Arc, OnceLock, Weak};
 
 use crate::desc::Peek;
 use crate::observe::{Call, Noted, Returned, Step};
+use crate::poller::Poller;
 use core::fmt::Debug;
 use core::task::Waker;
+use std::io;
 
 /// Where atomics, locks, parking and choices come from.
 ///
@@ -77,6 +79,16 @@ pub trait System: Primitives + Clone {
 
     /// Is told of every step of the state machine, right after it was taken.
     fn observe(&self, step: &Step);
+
+    /// A future is left parked, and nobody is attached to its poller.
+    ///
+    /// # Errors
+    ///
+    /// When a thread that would poll was to be started, and could not.
+    #[inline]
+    fn unattended(&self, _poller: &Poller<Self>) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Is told that the calling thread begins a call on an entry of the slab.
     #[inline]

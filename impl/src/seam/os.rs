@@ -24,6 +24,7 @@
 
 use super::{Arc, Atomic, Instant, Mutex, OnceLock, Ordering, Parker, Primitives, System};
 use crate::observe::Step;
+use crate::poller::Poller;
 pub use crate::sys::{Descriptor, PollQueue, PosixPoll};
 #[cfg(target_os = "linux")]
 pub use crate::sys::{Epoll, EventQueue, Harvest};
@@ -90,6 +91,10 @@ macro_rules! system {
 
             #[inline]
             fn observe(&self, _step: &Step) {}
+
+            fn unattended(&self, poller: &Poller<$name>) -> io::Result<()> {
+                crate::driver::unattended(poller)
+            }
 
             #[cfg(feature = "tracing")]
             fn noted(&self, noted: &crate::observe::Noted) {

@@ -73,7 +73,7 @@ pub(super) fn the_last_entry_given_back_is_the_first_used_again<S: Host>(poller:
 }
 
 pub(super) fn an_entry_in_its_last_generation_is_retired<S: Host>(poller: &Poller<S>) {
-    let shape = Shape { first_segment: 1, first_generation: Generation::LAST };
+    let shape = Shape { first_segment: 1, first_generation: Generation::LAST, ..Shape::default() };
     let poller = &Poller::on(poller.system().beside(), shape).expect("a second poller");
     let last = Generation::LAST.get();
     for index in 0..4 {

@@ -275,6 +275,8 @@ fn nothing_is_left<S: System>(
 ) {
     let timers = poller.peek_timers();
     let mark = Which::Quiescence.mark();
+    let idle = poller.peek_turns_are_idle();
+    assert!(idle, "{mark}NP-TURN-1: somebody sits on the bench, has the turn or drives");
     for (index, Peek { info, slots, wakers, ledger }) in entries {
         let index = *index;
         let expired = Mode::BOTH.map(|mode| info.expired(mode));

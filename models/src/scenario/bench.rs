@@ -58,17 +58,25 @@ impl<E: Engine> Bench<E> {
     /// Never: the stub has an event queue.
     #[must_use]
     pub fn starting_at(first_generation: Generation) -> Self {
-        Self::on(StubKernel::new(), first_generation)
+        Self::on(StubKernel::new(), Shape { first_segment: 1, first_generation, turns: false })
     }
 
     /// A bench in whose kernel one thread can sleep, until an event is rung ([`Bench::ring`]).
     #[must_use]
     pub fn in_which_one_sleeps() -> Self {
-        Self::on(StubKernel::in_which_one_sleeps(), Generation::FIRST)
+        let first_generation = Generation::FIRST;
+        let shape = Shape { first_segment: 1, first_generation, turns: false };
+        Self::on(StubKernel::in_which_one_sleeps(), shape)
     }
 
-    fn on(kernel: StubKernel<E>, first_generation: Generation) -> Self {
-        let shape = Shape { first_segment: 1, first_generation };
+    /// A bench whose blocking waits poll when nobody else does.
+    #[must_use]
+    pub fn taking_turns() -> Self {
+        let first_generation = Generation::FIRST;
+        Self::on(StubKernel::new(), Shape { first_segment: 1, first_generation, turns: true })
+    }
+
+    fn on(kernel: StubKernel<E>, shape: Shape) -> Self {
         let poller = Poller::on(Model::new(kernel), shape);
         Bench { poller: poller.expect("the stub has an event queue") }
     }

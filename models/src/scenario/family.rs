@@ -130,6 +130,12 @@ families! {
         /// Data and the end of the stream, in one report or in two.
         DataAndEnd = "data and FIN, one report or two",
     }
+    "turns": {
+        /// Nobody drives: blocking waits poll, one at a time, and hand the turn on.
+        Turn = "turn/hand on",
+        /// Somebody begins to drive, or the last one ends to, while others wait.
+        Attach = "attach/detach/park",
+    }
 }
 
 impl Family {
@@ -179,5 +185,6 @@ pub const WITHOUT: &[(Family, Variant, &str)] = &[
     (Family::Connect, Variant::Bare, "a connection is made by a kernel"),
     (Family::GoingIdle, Variant::Bare, "whoever goes to sleep does so in a kernel"),
     (Family::Signal, Variant::Bare, "a signal ends a wait in a kernel"),
+    (Family::Turn, Variant::Bare, "whoever has the turn sleeps in a kernel"),
     (Family::SmallBatch, Variant::Bare, "what is left behind is left in a kernel"),
 ];

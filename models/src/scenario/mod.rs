@@ -25,6 +25,8 @@
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
 //! | [`level`] | races of other files on a level-triggered kernel, and those that only it has |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
+//! | [`turns`] | blocking waits that poll because nobody else does |
+//! | [`attach`] | who begins and ends to drive while others wait in turns |
 //!
 //! What races with what is the [`Family`] of a scenario; [`family`] says which variants each has.
 //!
@@ -37,6 +39,7 @@
 //! kernel) is pinned in `scenarios.toml` ([`suite::contents`](crate::suite::contents)).
 
 pub mod at_once;
+pub mod attach;
 pub mod bench;
 pub mod breaks;
 pub mod churn;
@@ -62,6 +65,7 @@ pub mod retract;
 pub mod streams;
 pub mod timer;
 pub mod traffic;
+pub mod turns;
 pub mod waiters;
 
 pub use family::Family;
@@ -129,6 +133,8 @@ const FILES: &[&[Scenario]] = &[
     ends::ALL,
     waiters::ALL,
     level::ALL,
+    turns::ALL,
+    attach::ALL,
 ];
 
 /// All scenarios, in the order of the table.

@@ -94,6 +94,16 @@ pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
     wired_to::<E, SimKernel<E>>(config)
 }
 
+/// The same, and whether blocking waits poll when nobody else does.
+///
+/// # Panics
+///
+/// As [`wired`].
+#[must_use]
+pub fn wired_as<E: Engine>(config: Config, turns: bool) -> Wired<E> {
+    shaped(config, turns)
+}
+
 /// The same on another simulated kernel of this kind.
 ///
 /// # Panics
@@ -101,7 +111,11 @@ pub fn wired_on<E: Engine>(config: Config) -> Wired<E> {
 /// As [`wired`].
 #[must_use]
 pub fn wired_to<E: Engine, K: Simulates>(config: Config) -> Wired<E, K> {
-    let shape = Shape { first_segment: 1, first_generation: Generation::FIRST };
+    shaped(config, false)
+}
+
+fn shaped<E: Engine, K: Simulates>(config: Config, turns: bool) -> Wired<E, K> {
+    let shape = Shape { first_segment: 1, first_generation: Generation::FIRST, turns };
     let poller = Poller::on(Model::new(K::on(config)), shape);
     Wired {
         poller: poller.expect("a fresh kernel has an event queue"),

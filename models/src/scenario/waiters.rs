@@ -49,7 +49,7 @@ impl<E: Engine> Wake for MayRun<E> {
 }
 
 fn poller<E: Engine>() -> Poller<Counted<E>> {
-    let shape = Shape { first_segment: 2, first_generation: Generation::FIRST };
+    let shape = Shape { first_segment: 2, first_generation: Generation::FIRST, turns: false };
     Poller::on(Model::counted(StubKernel::new()), shape).expect("the stub has an event queue")
 }
 

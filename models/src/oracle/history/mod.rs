@@ -22,6 +22,7 @@
 //! | notify | per direction | the slots are two words |
 //! | prepare | check, reset | a close that comes between the two does not stop the reset |
 //! | wait | finish; check; announce; check; retract; finish | a close, and an edge after it, may come between the check and the announcement: the wait consumes that edge, and no single point has both "not closing" and "ready" |
+//! | release | cancel per direction | the slots are two words |
 //! | close | begin; cancel per direction | a waiter that sees closing withdraws before it is cancelled |
 //! | set a deadline, fire | enter; flag per direction; cancel per direction | as for a close; the first to the last exclude those of the others on the entry, and the beginning of a free |
 //! | free | info word; slot per direction | a task that has checked before may park in the old slot |
@@ -200,6 +201,7 @@ fn generation(call: &Call) -> Generation {
         | Call::Publish { place, .. }
         | Call::Notify { place, .. }
         | Call::Close { place }
+        | Call::Release { place }
         | Call::SetDeadline { place, .. }
         | Call::Free { place } => place.generation,
         // Never the first one: somebody has set the deadline.

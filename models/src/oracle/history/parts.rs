@@ -78,9 +78,11 @@ impl Pending {
             Call::Prepare { place, .. } => (place.generation, [false; 2], Next::Check),
             Call::Retract { place, .. } => (place.generation, [false; 2], Next::GiveUp),
             Call::Publish { place, .. } => (place.generation, [false; 2], Next::Publish),
+            // Which slot comes first is asked below.
             Call::Notify { place, concerned } => {
                 (place.generation, concerned, Next::Over(Returned::Done))
             }
+            Call::Release { place } => (place.generation, [true; 2], Next::Over(Returned::Done)),
             Call::Close { place } => (place.generation, [true; 2], Next::BeginClose),
             Call::SetDeadline { place, .. } => (place.generation, [false; 2], Next::Enter),
             // For whichever incarnation there is when it has the control lock.
@@ -88,7 +90,11 @@ impl Pending {
             Call::Free { place } => (place.generation, [true; 2], Next::BeginFree),
         };
         let begun = Pending { call, actor, next, publish: [None; 2], look, woken: [false; 2] };
-        if matches!(call, Call::Notify { .. }) { begun.look_next() } else { begun }
+        if matches!(call, Call::Notify { .. } | Call::Release { .. }) {
+            begun.look_next()
+        } else {
+            begun
+        }
     }
 
     /// Whether it may return this, as it is.
