@@ -133,19 +133,21 @@ scenario! {
 }
 
 scenario! {
-    /// The same with three of each: one worker sleeps in the kernel and two on their parkers, or fewer.
+    /// The same with three of each, one of which was there before anybody slept: two workers sleep, one
+    /// of them in the kernel, and whoever comes for the first job may be any of the three.
     family: WorkAndIdle;
     rules: "NP-IDLE-4 NP-IDLE-5 NP-IDLE-6 NP-IDLE-7";
     from: "Go #43997, #45867 (B34), with a third worker";
     fn three_jobs_three_workers<E>() -> Plan {
         let bench = Bench::<E>::in_which_one_sleeps();
         let crew = BareCrew::<E>::new(&bench.poller, 3, 3);
+        crew.publish(2);
         let [one, two, three, outside] = [(); 4].map(|()| crew.clone());
         Plan::new()
             .thread("worker-0", move || one.serve_one(0, |_| {}))
             .thread("worker-1", move || two.serve_one(1, |_| {}))
             .thread("worker-2", move || three.serve_one(2, |_| {}))
-            .thread("outside", move || outside.publish_all(0..3))
+            .thread("outside", move || outside.publish_all(0..2))
             .finally(move || crew.all_done())
     }
 }
@@ -205,24 +207,20 @@ scenario! {
 }
 
 scenario! {
-    /// Three workers go idle, a job comes from outside, and the last one to have something to do shuts
-    /// all of them down.
+    /// Three workers go idle and are shut down: one is in the kernel, the others are parked, or all are on
+    /// the way.
     family: ShutDown;
     rules: "NP-IDLE-3 NP-IDLE-5 NP-IDLE-9";
-    from: "a shutdown by a worker, with others in both places";
+    from: "a shutdown that forgets one of three sleepers";
     fn shut_down_while_three_workers_go_idle<E>() -> Plan {
         let bench = Bench::<E>::in_which_one_sleeps();
-        let crew = BareCrew::<E>::new(&bench.poller, 3, 1);
-        let worker = |number| {
-            let crew = crew.clone();
-            move || crew.serve(number, |_| {})
-        };
-        let (one, two, three, outside) = (worker(0), worker(1), worker(2), crew.clone());
+        let crew = BareCrew::<E>::new(&bench.poller, 3, 0);
+        let [one, two, three, outside] = [(); 4].map(|()| crew.clone());
         Plan::new()
-            .thread("worker-0", one)
-            .thread("worker-1", two)
-            .thread("worker-2", three)
-            .thread("outside", move || outside.publish_all(0..1))
+            .thread("worker-0", move || one.serve(0, |_| {}))
+            .thread("worker-1", move || two.serve(1, |_| {}))
+            .thread("worker-2", move || three.serve(2, |_| {}))
+            .thread("outside", move || outside.shut_down())
             .finally(move || crew.over())
     }
 }

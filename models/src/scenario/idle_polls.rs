@@ -86,8 +86,8 @@ scenario! {
 }
 
 scenario! {
-    /// A task waits for an event, and two jobs come from outside, for three workers: the kernel stays
-    /// watched whoever of them is called.
+    /// A task waits for an event, one job is there, and another one comes from outside, for three
+    /// workers: the kernel stays watched whoever of them is called.
     family: OnePolls;
     rules: "NP-IDLE-5 NP-IDLE-8";
     from: "descriptors that go unnoticed beside two workers that sleep";
@@ -95,6 +95,7 @@ scenario! {
         let bench = Bench::<E>::in_which_one_sleeps();
         let crew = BareCrew::<E>::new(&bench.poller, 3, 3);
         let source = bench.open();
+        crew.publish(1);
         let (token, parked) = (source.token(), waits(&crew, &source, 0));
         let [one, two, three, outside] = [(); 4].map(|()| crew.clone());
         Plan::new()
@@ -102,7 +103,6 @@ scenario! {
             .thread("worker-1", move || two.serve_one(1, |_| {}))
             .thread("worker-2", move || three.serve_one(2, |_| {}))
             .thread("outside", move || {
-                outside.publish_all(1..2);
                 bench.ring(token, Bits::IN);
                 outside.publish_all(2..3);
             })
