@@ -24,19 +24,19 @@ const TAKEN: u32 = 16;
 
 /// Workers on a system, and their jobs.
 #[derive(Debug)]
-pub struct Crew<S: System> {
+pub(super) struct Crew<S: System> {
     /// The workers, as far as they are idle.
-    pub idle: Arc<Idle<S>>,
+    pub(super) idle: Arc<Idle<S>>,
     jobs: Arc<S::AtomicU32>,
     left: Arc<S::AtomicU32>,
     all: u32,
 }
 
 /// A crew whose kernel does nothing.
-pub type BareCrew<E> = Crew<Bare<E>>;
+pub(super) type BareCrew<E> = Crew<Bare<E>>;
 
 /// A crew on the simulated kernel.
-pub type WiredCrew<E> = Crew<Simulated<E>>;
+pub(super) type WiredCrew<E> = Crew<Simulated<E>>;
 
 impl<S: System> Clone for Crew<S> {
     fn clone(&self) -> Self {
@@ -56,7 +56,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     ///
     /// When there are more workers than a word has room for.
     #[must_use]
-    pub fn new(poller: &Poller<Model<E, K>>, workers: u32, jobs: u32) -> Self {
+    pub(super) fn new(poller: &Poller<Model<E, K>>, workers: u32, jobs: u32) -> Self {
         E::label("idle word");
         let idle = Idle::new(poller, workers).expect("a few workers");
         Self::of(idle, jobs)
@@ -69,7 +69,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     ///
     /// As [`Crew::new`].
     #[must_use]
-    pub fn beside_a_poller(poller: &Poller<Model<E, K>>, workers: u32, jobs: u32) -> Self {
+    pub(super) fn beside_a_poller(poller: &Poller<Model<E, K>>, workers: u32, jobs: u32) -> Self {
         let Move::Set(word, Rest::Poll) = rest(Word::BUSY, 0, false) else {
             unreachable!("the first worker that rests polls")
         };
@@ -86,7 +86,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 
     /// Makes these jobs runnable, one after the other: for a thread that does nothing else.
-    pub fn publish_all(&self, jobs: core::ops::Range<usize>) {
+    pub(super) fn publish_all(&self, jobs: core::ops::Range<usize>) {
         for job in jobs {
             self.publish(job);
             E::forget(job as u64);
@@ -94,19 +94,19 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 
     /// Makes a job runnable, and says so.
-    pub fn publish(&self, job: usize) {
+    pub(super) fn publish(&self, job: usize) {
         // Relaxed: what orders it is the protocol under test.
         self.jobs.fetch_or(1 << job, Ordering::Relaxed);
         self.idle.work().expect("the kernel takes tokens");
     }
 
     /// Whether a job is runnable.
-    pub fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         runnable(self.jobs.load(Ordering::Relaxed)) != 0
     }
 
     /// Takes a job that is runnable.
-    pub fn take(&self) -> Option<usize> {
+    pub(super) fn take(&self) -> Option<usize> {
         let mut jobs = self.jobs.load(Ordering::Relaxed);
         while runnable(jobs) != 0 {
             let job = runnable(jobs).trailing_zeros();
@@ -121,7 +121,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
 
     /// What a worker does: takes jobs and does them until all are done, then the workers are shut
     /// down. `run` says what it means to do a job.
-    pub fn serve(&self, number: u32, run: impl Fn(usize)) {
+    pub(super) fn serve(&self, number: u32, run: impl Fn(usize)) {
         let mut worker = self.idle.worker(number);
         let mut ready = Ready::with_batch(1);
         loop {
@@ -138,7 +138,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
 
     /// What a worker does whose first job never ends: nothing that needs a worker after that can rely
     /// on this one. `run` is the beginning of the job.
-    pub fn serve_one(&self, number: u32, run: impl FnOnce(usize)) {
+    pub(super) fn serve_one(&self, number: u32, run: impl FnOnce(usize)) {
         let mut worker = self.idle.worker(number);
         let mut ready = Ready::with_batch(1);
         loop {
@@ -163,7 +163,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 
     /// Shuts the workers down from outside.
-    pub fn shut_down(&self) {
+    pub(super) fn shut_down(&self) {
         self.idle.shut_down().expect("the kernel takes tokens");
     }
 
@@ -181,13 +181,13 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     }
 
     /// When all threads have ended: every job was done.
-    pub fn all_done(&self) {
+    pub(super) fn all_done(&self) {
         let undone = self.all & !(self.jobs.peek() >> TAKEN);
         assert_that(undone == 0, || format!("not done: the jobs {undone:#b}"));
     }
 
     /// The same of workers that were shut down: the word says that nobody sleeps.
-    pub fn over(&self) {
+    pub(super) fn over(&self) {
         self.all_done();
         let word = self.idle.peek();
         let at_rest = word.parked() == 0 && word.searching() == 0;
@@ -196,7 +196,7 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
 
     /// A waker that makes a job runnable: the task of a scheduler.
     #[must_use]
-    pub fn waker(&self, job: usize) -> Waker {
+    pub(super) fn waker(&self, job: usize) -> Waker {
         Waker::from(Arc::new(Task { crew: self.clone(), job }))
     }
 }

@@ -45,7 +45,7 @@ pub mod breaks;
 pub mod churn;
 pub mod connect;
 pub mod consume;
-pub mod crew;
+mod crew;
 pub mod deadline;
 pub mod deadline_both;
 pub mod deadline_wired;
