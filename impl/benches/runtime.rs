@@ -11,10 +11,14 @@
 //! The arguments: how many rounds, 10,000 unless said otherwise; and how many workers, 1.
 
 use netpoller::runtime::{Builder, Runtime, sleep};
-use netpoller::seam::os::Epoll;
+use netpoller::seam::os::{Descriptor, Epoll};
 use netpoller::seam::{Batch, Kernel, Kind, Timeout};
+use netpoller::{Address, Source, TcpListener, TcpStream};
 use netpoller_spec::token::{Generation, Token};
 use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -69,54 +73,102 @@ fn row(what: &str, ours: &Times, bare: Option<&Times>) {
     }
 }
 
-/// A byte to and fro between two tasks, beside one thread that makes the same eight calls.
-fn ping_pong(rounds: u32, workers: usize) -> [Times; 2] {
-    let runtime = runtime(workers);
-    let (a, b) = runtime.poller().stream_pair().expect("a pair");
+/// A message to and fro between two tasks, beside one thread that makes the same eight calls.
+fn there_and_back<T>(
+    rounds: u32,
+    runtime: &Runtime,
+    (a, b): (T, T),
+    (c, d): (Descriptor, Descriptor),
+    message: &'static [u8],
+) -> [Times; 2]
+where
+    T: Deref<Target = Source> + Send + Sync + 'static,
+{
     let a = Arc::new(a);
-    let pong = runtime.spawn(async move {
-        let mut byte = [0];
-        while b.async_read(&mut byte).await.expect("no error") == 1 {
-            b.async_write(&byte).await.expect("the peer is there");
+    let echo = runtime.spawn(async move {
+        let mut buffer = [0; 64];
+        loop {
+            let count = b.async_read(&mut buffer).await.expect("no error");
+            if count == 0 {
+                return;
+            }
+            b.async_write(&buffer[..count]).await.expect("the peer is there");
         }
     });
     let ours = || {
         let a = Arc::clone(&a);
-        let ping = runtime.spawn(async move {
+        let asker = runtime.spawn(async move {
             let begin = Instant::now();
-            let mut byte = [0];
+            let mut buffer = [0; 64];
             for _ in 0..BATCH {
-                a.async_write(b"x").await.expect("the peer is there");
-                a.async_read(&mut byte).await.expect("the peer is there");
+                a.async_write(message).await.expect("the peer is there");
+                a.async_read(&mut buffer).await.expect("the peer is there");
             }
             begin.elapsed() / BATCH
         });
-        ping.join().expect("no panic")
+        asker.join().expect("no panic")
     };
 
-    let (queue, (c, d)) =
-        (Epoll.queue().expect("a queue"), Epoll.socket_pair(Kind::Stream).expect("a pair"));
+    let queue = Epoll.queue().expect("a queue");
     let mut batch = Batch::with_capacity(128);
     for (index, fd) in [(0, &c), (1, &d)] {
         Epoll.add(&queue, fd, Token::entry(index, Generation::FIRST)).expect("registered");
     }
     Epoll.wait(&queue, &mut batch, Timeout::Zero).expect("room to write, reported once");
+    let mut buffer = [0; 64];
     let bare = || {
         let begin = Instant::now();
         for _ in 0..BATCH {
             for (from, to) in [(&c, &d), (&d, &c)] {
-                Epoll.write(from, b"x").expect("room for a byte");
-                Epoll.wait(&queue, &mut batch, Timeout::Never).expect("the byte");
-                Epoll.read(to, &mut [0]).expect("the byte");
-                Epoll.read(to, &mut [0]).expect_err("there is no other");
+                Epoll.write(from, message).expect("room for the message");
+                Epoll.wait(&queue, &mut batch, Timeout::Never).expect("the message");
+                Epoll.read(to, &mut buffer).expect("the message");
+                Epoll.read(to, &mut buffer).expect_err("there is no other");
             }
         }
         begin.elapsed() / BATCH
     };
     let times = Times::pair(rounds / BATCH, ours, bare);
     drop(a);
-    pong.join().expect("no panic");
+    echo.join().expect("no panic");
     times
+}
+
+/// One byte over a stream pair.
+fn ping_pong(rounds: u32, workers: usize) -> [Times; 2] {
+    let runtime = runtime(workers);
+    let (a, b) = runtime.poller().stream_pair().expect("a pair");
+    let ours = (Box::new(a), Box::new(b));
+    let bare = Epoll.socket_pair(Kind::Stream).expect("a pair");
+    there_and_back(rounds, &runtime, ours, bare, b"x")
+}
+
+/// 64 bytes over TCP, through the loopback device.
+fn echo(rounds: u32, workers: usize) -> [Times; 2] {
+    let runtime = runtime(workers);
+    let here = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = TcpListener::bind_on(runtime.poller(), here).expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let connect = TcpStream::async_connect_on(runtime.poller(), address);
+    let near = runtime.block_on(connect).expect("somebody listens");
+    let (far, _) = runtime.block_on(listener.async_accept()).expect("somebody has connected");
+    near.set_nodelay(true).expect("a TCP socket");
+    far.set_nodelay(true).expect("a TCP socket");
+
+    let made = || -> io::Result<(Descriptor, Descriptor)> {
+        let listening = Epoll.socket(&Address::Inet(here), Kind::Stream)?;
+        Epoll.bind(&listening, &Address::Inet(here))?;
+        Epoll.listen(&listening, 1)?;
+        let address = Epoll.local_address(&listening)?;
+        let near = Epoll.socket(&address, Kind::Stream)?;
+        // Under way; over the loopback device it is there when the listener is asked.
+        let _under_way = Epoll.connect(&near, &address);
+        let (far, _) = Epoll.accept(&listening)?;
+        Epoll.set_nodelay(&near, true)?;
+        Epoll.set_nodelay(&far, true)?;
+        Ok((near, far))
+    };
+    there_and_back(rounds, &runtime, (near, far), made().expect("a connection"), &[7; 64])
 }
 
 /// By how much a sleep of 200 microseconds is too long, beside the same wait of the kernel.
@@ -224,6 +276,8 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     let [ours, bare] = ping_pong(rounds, workers);
     row("ping-pong over a stream pair; bare: the same 8 calls", &ours, Some(&bare));
+    let [ours, bare] = echo(rounds, workers);
+    row("64 bytes echoed over TCP; bare: the same 8 calls", &ours, Some(&bare));
     let [ours, bare] = naps(rounds, workers);
     row("a sleep of 200 us: how late; bare: epoll_pwait2", &ours, Some(&bare));
     row("two tasks wake each other, there and back", &wakes(rounds, workers), None);

@@ -25,20 +25,36 @@ pub trait Real: System + Default {
     /// Where that poller is.
     #[doc(hidden)]
     fn place() -> &'static OnceLock<Global<Self>>;
+
+    /// The poller of the runtime that the calling thread belongs to, if there is one on this system.
+    #[doc(hidden)]
+    fn of_the_runtime() -> Option<Poller<Self>> {
+        None
+    }
 }
 
 macro_rules! real {
-    ($($system:ty),*) => {$(
+    ($($system:ty: { $($more:item)* })*) => {$(
         impl Real for $system {
             fn place() -> &'static OnceLock<Global<Self>> {
                 static GLOBAL: OnceLock<Global<$system>> = OnceLock::new();
                 &GLOBAL
             }
+
+            $($more)*
         }
     )*};
 }
 
-real!(Os, Portable);
+real! {
+    Os: {
+        #[cfg(feature = "runtime")]
+        fn of_the_runtime() -> Option<Poller<Self>> {
+            crate::runtime::poller_of_this_thread()
+        }
+    }
+    Portable: {}
+}
 
 /// A thread that polls a poller until this is dropped.
 #[derive(Debug)]
@@ -81,6 +97,20 @@ impl<S: Real> Poller<S> {
         let thread = Mutex::new(None, |_| None);
         // Of several first users one wins; what the others made goes away again.
         Ok(&S::place().get_or_init(|| Global { poller, thread }).poller)
+    }
+
+    /// The poller on which the calling thread makes its descriptors unless it says otherwise: that of the
+    /// runtime (`netpoller::runtime`) whose task, blocking task or `block_on` runs here, else the
+    /// [global](Poller::global) one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`global`](Poller::global), where there is no runtime.
+    pub fn current() -> io::Result<Self> {
+        match S::of_the_runtime() {
+            Some(poller) => Ok(poller),
+            None => Poller::global().cloned(),
+        }
     }
 
     /// Starts a thread that is [attached](Poller::attach), polls and wakes until the [`Driver`] is

@@ -3,6 +3,7 @@
 #[path = "../../impl/examples/runtime_echo.rs"]
 mod runtime_echo;
 
+use netpoller::TcpListener;
 use netpoller::runtime::{
     Builder, Handle, Runtime, interval, now, sleep, sleep_until, spawn, timeout, yield_now,
 };
@@ -43,6 +44,23 @@ impl Wake for Wakes {
 /// Stops the thread until both sides are here: the task on a worker, and the test.
 fn meet(barrier: &Barrier) {
     barrier.wait();
+}
+
+#[test]
+fn descriptors_that_a_task_makes_belong_to_the_poller_of_its_runtime() {
+    let runtime = workers(1);
+    let registered = || runtime.poller().stats().registered;
+    let before = registered();
+    let bind = || TcpListener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let by_a_task = runtime.spawn(async move { bind() });
+    let by_a_task = runtime.block_on(by_a_task).expect("neither panic nor cancel");
+    let by_a_guest = runtime.block_on(async { bind() });
+    let by_a_thread = runtime.spawn_blocking(bind).join().expect("neither panic nor cancel");
+    assert_eq!(registered() - before, 3, "some descriptors went to another poller");
+    let outside = bind();
+    assert_eq!(registered() - before, 3, "a descriptor of no task went to the runtime's poller");
+    drop((by_a_task, by_a_guest, by_a_thread, outside));
+    assert_eq!(registered(), before);
 }
 
 #[test]

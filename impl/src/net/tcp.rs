@@ -35,45 +35,45 @@ fn inet(address: Address) -> io::Result<SocketAddr> {
 }
 
 impl<S: Real> TcpStream<S> {
-    /// Connects, blocking the thread, on the [global](Poller::global) poller.
+    /// Connects, blocking the thread, on the [current](Poller::current) poller.
     ///
     /// # Errors
     ///
-    /// As for [`connect_on`](Self::connect_on); those of [`Poller::global`].
+    /// As for [`connect_on`](Self::connect_on); those of [`Poller::current`].
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect_on(Poller::global()?, address)
+        TcpStream::connect_on(&Poller::current()?, address)
     }
 
-    /// Connects, on the [global](Poller::global) poller.
+    /// Connects, on the [current](Poller::current) poller.
     ///
     /// # Errors
     ///
-    /// As for [`connect_on`](Self::connect_on); those of [`Poller::global`].
+    /// As for [`connect_on`](Self::connect_on); those of [`Poller::current`].
     pub async fn async_connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::async_connect_on(Poller::global()?, address).await
+        TcpStream::async_connect_on(&Poller::current()?, address).await
     }
 
-    /// Connects until `deadline`, blocking the thread, on the [global](Poller::global) poller,
+    /// Connects until `deadline`, blocking the thread, on the [current](Poller::current) poller,
     /// whose clock the deadline is of.
     ///
     /// # Errors
     ///
-    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::global`].
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
     pub fn connect_by(address: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
-        TcpStream::connect_by_on(Poller::global()?, address, deadline)
+        TcpStream::connect_by_on(&Poller::current()?, address, deadline)
     }
 
-    /// Connects until `deadline`, on the [global](Poller::global) poller, whose clock the deadline
+    /// Connects until `deadline`, on the [current](Poller::current) poller, whose clock the deadline
     /// is of.
     ///
     /// # Errors
     ///
-    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::global`].
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
     pub async fn async_connect_by(
         address: SocketAddr,
         deadline: Option<Instant>,
     ) -> io::Result<Self> {
-        TcpStream::async_connect_by_on(Poller::global()?, address, deadline).await
+        TcpStream::async_connect_by_on(&Poller::current()?, address, deadline).await
     }
 }
 
@@ -205,13 +205,13 @@ impl<S: System> TcpStream<S> {
 }
 
 impl<S: Real> TcpListener<S> {
-    /// Listens at `address`, on the [global](Poller::global) poller.
+    /// Listens at `address`, on the [current](Poller::current) poller.
     ///
     /// # Errors
     ///
-    /// As for [`bind_on`](Self::bind_on); those of [`Poller::global`].
+    /// As for [`bind_on`](Self::bind_on); those of [`Poller::current`].
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind_on(Poller::global()?, address)
+        TcpListener::bind_on(&Poller::current()?, address)
     }
 }
 

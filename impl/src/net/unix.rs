@@ -26,13 +26,13 @@ is_a_source!(UnixListener, "UnixListener");
 is_a_stream!(UnixStream);
 
 impl<S: Real> UnixStream<S> {
-    /// Connects, on the [global](Poller::global) poller.
+    /// Connects, on the [current](Poller::current) poller.
     ///
     /// # Errors
     ///
-    /// As for [`connect_on`](Self::connect_on); those of [`Poller::global`].
+    /// As for [`connect_on`](Self::connect_on); those of [`Poller::current`].
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        UnixStream::connect_on(Poller::global()?, path)
+        UnixStream::connect_on(&Poller::current()?, path)
     }
 }
 
@@ -79,13 +79,13 @@ impl<S: System> UnixStream<S> {
 }
 
 impl<S: Real> UnixListener<S> {
-    /// Listens at `path`, on the [global](Poller::global) poller.
+    /// Listens at `path`, on the [current](Poller::current) poller.
     ///
     /// # Errors
     ///
-    /// As for [`bind_on`](Self::bind_on); those of [`Poller::global`].
+    /// As for [`bind_on`](Self::bind_on); those of [`Poller::current`].
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        UnixListener::bind_on(Poller::global()?, path)
+        UnixListener::bind_on(&Poller::current()?, path)
     }
 }
 

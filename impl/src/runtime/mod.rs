@@ -44,9 +44,9 @@
 //!
 //! * A task that does not return from its poll keeps its worker, and delays a shutdown.
 //! * In which order tasks run: each queue is first in first out, but there are several, and workers steal.
-//! * Descriptors of a poller that is driven by a runtime are driven as long as the runtime lives. Those that are made
-//!   without naming a poller ([`TcpStream::connect`](crate::net::TcpStream)) belong to
-//!   [`Poller::global`](crate::poller::Poller::global), which has a thread of its own: they work here too, but wake a worker from outside.
+//! * Descriptors that a task makes without naming a poller ([`TcpStream::connect`](crate::net::TcpStream)) belong
+//!   to that of its runtime ([`Poller::current`](crate::poller::Poller::current)), and are driven as long as the
+//!   runtime lives, or by whoever drives the poller then.
 //!
 //! # Where what is
 //!
@@ -73,8 +73,15 @@ pub use time::{
     Elapsed, Interval, Sleep, Timeout, interval, now, sleep, sleep_until, timeout, yield_now,
 };
 
+use crate::poller::Poller;
+use crate::seam::Os;
 use context::Context;
 use core::future::Future;
+
+/// The poller of the runtime of this thread.
+pub(crate) fn poller_of_this_thread() -> Option<Poller<Os>> {
+    Context::current().map(|context| context.poller().clone())
+}
 
 /// Starts a task on the runtime of this thread.
 ///
