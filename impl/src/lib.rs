@@ -91,6 +91,7 @@ mod driver;
 pub mod error;
 mod fd_lock;
 pub mod guide;
+mod hooks;
 #[doc(hidden)]
 pub mod idle;
 mod in_flight;

@@ -32,7 +32,7 @@
 //! Out of scope: which thread polls (that is the user's), what a deadline does (`deadline`), how a
 //! descriptor gets its entry (`register`).
 
-use crate::desc::{Desc, Incarnation, Peek, wake};
+use crate::desc::{Desc, Incarnation, wake};
 use crate::in_flight::InFlight;
 use crate::observe::{Noted, Place, Step};
 use crate::ready::Ready;
@@ -85,7 +85,7 @@ pub(crate) struct Shared<S: System> {
     pub(crate) in_flight: Arc<InFlight<S>>,
     /// `None`: whoever waits leaves the polling to others.
     pub(crate) turns: Option<Turns<S>>,
-    flag: S::AtomicU32,
+    pub(crate) flag: S::AtomicU32,
     /// The process that the poller was made in.
     process: u32,
 }
@@ -329,7 +329,7 @@ impl<S: System> Poller<S> {
 
     /// Lets the deadlines that are due expire, as many as there is room for in `ready`; the rest
     /// is for the next poll, which will not sleep. Returns the time by which they were due.
-    fn expire(&self, ready: &mut Ready<S>) -> io::Result<Instant> {
+    pub(crate) fn expire(&self, ready: &mut Ready<S>) -> io::Result<Instant> {
         let Shared { system, timers, counters, in_flight, .. } = &*self.shared;
         let Ready { wakers, share, .. } = ready;
         let now = system.now();
@@ -359,7 +359,7 @@ impl<S: System> Poller<S> {
     }
 
     /// Applies a batch. Returns an event that nobody registered, if there was one.
-    fn harvest(
+    pub(crate) fn harvest(
         &self,
         events: impl Iterator<Item = Event> + Clone,
         report_to: &mut Harvest<'_>,
@@ -409,7 +409,7 @@ impl<S: System> Poller<S> {
         self.shared.system.observe(&Step::Break { before, after: false });
     }
 
-    fn addressee(&self, token: Token) -> Addressee<'_, S> {
+    pub(crate) fn addressee(&self, token: Token) -> Addressee<'_, S> {
         match token.named() {
             Named::Break => Addressee::Break,
             Named::Foreign => Addressee::Nobody,
@@ -469,94 +469,6 @@ impl<S: System> Poller<S> {
     pub fn is_attended(&self) -> bool {
         self.shared.turns.as_ref().is_none_or(Turns::is_attended)
     }
-
-    /// Whether a blocking wait is in the kernel, or about to be. For oracles.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn peek_turn_is_in_kernel(&self) -> bool {
-        self.shared.turns.as_ref().is_some_and(Turns::peek_is_in_kernel)
-    }
-
-    /// Whether nobody waits in turns, or drives. For oracles.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn peek_turns_are_idle(&self) -> bool {
-        self.shared.turns.as_ref().is_none_or(Turns::peek_is_idle)
-    }
-
-    /// What all entries of the slab hold, and the flag of the break. For diagnostics and oracles.
-    #[doc(hidden)]
-    pub fn peek(&self) -> (Vec<(u32, Peek)>, Flag) {
-        let entries = self.shared.slab.entries().map(|(index, desc)| (index, desc.peek()));
-        (entries.collect(), Flag::from_bits(self.shared.flag.peek()))
-    }
-
-    /// The event queue, for oracles.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn queue(&self) -> &<S::Kernel as Kernel>::Queue {
-        &self.shared.queue
-    }
-
-    /// The system, for oracles.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn system(&self) -> &S {
-        &self.shared.system
-    }
-
-    /// Applies events as if the kernel had reported them: how a model delivers an edge that it
-    /// harvested long ago. Wakes whom they wake.
-    #[doc(hidden)]
-    pub fn deliver(&self, events: &[Event]) {
-        let mut ready = Ready::with_batch(events.len());
-        ready.share.raise(&self.shared.in_flight, 2 * events.len() as u64);
-        let Ready { wakers, broken, stale, .. } = &mut ready;
-        self.harvest(events.iter().copied(), &mut Harvest { wakers, broken, stale });
-        ready.share.settle(ready.wakers.len());
-        ready.wake_all();
-    }
-
-    /// Lets the deadlines that are due expire, as a thread does that polls again and again: how a
-    /// model lets a timer fire at a moment of its choice. Wakes whom that wakes.
-    ///
-    /// # Panics
-    ///
-    /// When a poller cannot be broken.
-    #[doc(hidden)]
-    pub fn expire_due(&self) {
-        let mut ready = Ready::with_batch(32);
-        loop {
-            self.expire(&mut ready).expect("the event queue is usable");
-            ready.wake_all();
-            // What was pushed meanwhile may have come meanwhile.
-            let first = self.shared.timers.first();
-            if first == time::NONE || first > self.now().as_nanos() {
-                return;
-            }
-        }
-    }
-
-    /// The entries of the queue of timers: (index, when), in no order. For oracles.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn peek_timers(&self) -> Vec<(u32, u64)> {
-        self.shared.timers.peek()
-    }
-
-    /// The incarnation that a token names, over or not: how a model acts through a stale handle.
-    ///
-    /// # Panics
-    ///
-    /// When the token names no entry of this poller.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn incarnation(&self, token: Token) -> Incarnation<'_, S> {
-        match self.addressee(token) {
-            Addressee::Entry(incarnation) => incarnation,
-            Addressee::Break | Addressee::Nobody => panic!("{token:?} names no entry"),
-        }
-    }
 }
 
 /// How long a poll may sleep in the kernel.
@@ -569,7 +481,7 @@ enum Sleep {
 }
 
 /// Whom an event is for.
-enum Addressee<'a, S: System> {
+pub(crate) enum Addressee<'a, S: System> {
     Entry(Incarnation<'a, S>),
     Break,
     Nobody,
@@ -582,10 +494,10 @@ impl<S: System> Incarnation<'_, S> {
 }
 
 /// Where a harvest puts what it finds.
-struct Harvest<'a> {
-    wakers: &'a mut Vec<Waker>,
-    broken: &'a mut bool,
-    stale: &'a mut usize,
+pub(crate) struct Harvest<'a> {
+    pub(crate) wakers: &'a mut Vec<Waker>,
+    pub(crate) broken: &'a mut bool,
+    pub(crate) stale: &'a mut usize,
 }
 
 /// The same error, saying what was being done.
