@@ -378,6 +378,6 @@ fn misuse_prints_a_source_that_can_be_understood() {
     let again = a.close().expect_err("closed twice");
     assert_eq!(Reason::of(&again), Some(Reason::Closed));
     let shown = format!("{a:?}");
-    assert!(shown.contains("socket") && shown.contains("destroyed"), "unclear: {shown}");
+    assert!(shown.contains("socket") && shown.contains("state: closed"), "unclear: {shown}");
     let _: &Os = poller.system();
 }

@@ -6,9 +6,28 @@ use netpoller::{Mode, Poller, Ready, Reason};
 use netpoller_tests::{in_child, sys, undisturbed};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Waker};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
+
+/// A waker that does nothing but count.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wakes {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
 
 /// A child that registers with its parent's event queue edits the parent's set.
 #[test]
@@ -77,24 +96,32 @@ fn a_poller_lives_as_long_as_a_source_and_its_queue_is_closed_with_the_last() {
 }
 
 #[test]
-fn a_wait_outlives_the_last_driver_and_is_ended_by_the_next_one_or_by_a_close() {
+fn a_future_outlives_the_last_driver_and_is_ended_by_the_next_one_or_by_a_close() {
     let _undisturbed = undisturbed();
     let poller = Poller::new().expect("a poller");
     let (a, b) = poller.stream_pair().expect("a pair");
     let driver = poller.drive().expect("a thread");
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| (&a).read_exact(&mut [0]));
-        while poller.stats().parked == 0 {
-            thread::yield_now();
-        }
-        drop(driver);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut cx = Context::from_waker(&waker);
+    let mut byte = [0];
+    {
+        let mut read = pin!(a.async_read(&mut byte));
+        assert!(read.as_mut().poll(&mut cx).is_pending(), "nothing was written");
+        drop(driver); // wakes whoever is parked, who looks again who is there
+        assert!(read.as_mut().poll(&mut cx).is_pending(), "nothing was written");
+        let before = wakes.count();
         (&b).write_all(b"x").expect("room");
         let stats = poller.stats();
         assert_eq!(stats.parked, 1, "nobody polls, and the wait was ended: {stats:?}");
-        assert!(!reader.is_finished(), "nobody polls, and the reader has returned");
+        assert_eq!(wakes.count(), before, "nobody polls, and the future was woken");
         let _next = poller.drive().expect("a thread");
-        reader.join().expect("the reader panicked").expect("the next driver wakes it");
-    });
+        while wakes.count() == before {
+            thread::yield_now();
+        }
+        let ended = read.as_mut().poll(&mut cx);
+        assert!(matches!(ended, Poll::Ready(Ok(1))), "the next driver wakes it: {ended:?}");
+    }
     thread::scope(|scope| {
         let reader = scope.spawn(|| (&a).read(&mut [0]));
         while poller.stats().parked == 0 {
