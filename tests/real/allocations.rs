@@ -153,6 +153,8 @@ fn blocking_threads_and_the_thread_that_polls_for_them_allocate_nothing<S: Real>
             allocations() - before
         }
     });
+    // Or the callers would poll in between, each for the first time at some time.
+    let _attached = poller.attach();
     let (a, b) = poller.stream_pair().expect("a pair");
     let over_and_back = |mut source: &Source<S>, first: bool| {
         let mut byte = [0];
