@@ -139,7 +139,15 @@ impl<E: Engine, K: Timed> Crew<Model<E, K>> {
     /// What a worker does whose first job never ends: nothing that needs a worker after that can rely
     /// on this one. `run` is the beginning of the job.
     pub(super) fn serve_one(&self, number: u32, run: impl FnOnce(usize)) {
-        let mut worker = self.idle.worker(number);
+        self.serve_one_as(self.idle.worker(number), run);
+    }
+
+    /// The same by a worker that may be searching already.
+    pub(super) fn serve_one_as(
+        &self,
+        mut worker: Worker<'_, Model<E, K>>,
+        run: impl FnOnce(usize),
+    ) {
         let mut ready = Ready::with_batch(1);
         loop {
             E::forget(u64::from(worker.is_searching()));

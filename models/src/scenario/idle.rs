@@ -30,8 +30,8 @@ pub const ALL: &[Scenario] = &[
 ];
 
 scenario! {
-    /// A worker goes to sleep on its parker while work is made runnable: it sees the work when it looks
-    /// once more, or is called.
+    /// A worker that was searching goes to sleep on its parker while work is made runnable by somebody who
+    /// may have seen it search: it sees the work when it looks once more, or is called.
     family: WorkAndIdle;
     rules: "NP-IDLE-1 NP-IDLE-2 NP-IDLE-4";
     from: "Go #38860 (B12); the delicate dance of its findRunnable";
@@ -40,7 +40,12 @@ scenario! {
         let crew = BareCrew::<E>::beside_a_poller(&bench.poller, 2, 1);
         let (worker, outside) = (crew.clone(), crew.clone());
         Plan::new()
-            .thread("worker", move || worker.serve_one(1, |_| {}))
+            .thread("worker", move || {
+                let mut searcher = worker.idle.worker(1);
+                // If the one in the kernel was called already, one searches, and that is enough.
+                searcher.search();
+                worker.serve_one_as(searcher, |_| {});
+            })
             .thread("outside", move || outside.publish_all(0..1))
             .finally(move || crew.all_done())
     }
