@@ -72,7 +72,7 @@ fn look<E: Engine>(poller: &Poller<Counted<E>>, tasks: &[&MayRun<E>]) {
     if waiters == 0 {
         let asleep = tasks.iter().filter(|task| !task.it_may()).count();
         assert_that(asleep == 0, || {
-            format!("NP-WAKE-3 broken: nobody waits, and {asleep} tasks have not been woken")
+            format!("nobody waits, and {asleep} tasks have not been woken (NP-WAKE-3)")
         });
     }
 }
@@ -80,7 +80,7 @@ fn look<E: Engine>(poller: &Poller<Counted<E>>, tasks: &[&MayRun<E>]) {
 /// Nobody waits any more.
 fn over<E: Engine>(poller: &Poller<Counted<E>>) {
     let left = poller.peek_in_flight();
-    assert_that(left == 0, || format!("NP-WAKE-3 broken: {left} tasks are on their way for ever"));
+    assert_that(left == 0, || format!("{left} tasks are on their way for ever (NP-WAKE-3)"));
     oracle::quiescent(poller, poller.queue().peek_break_token());
 }
 
