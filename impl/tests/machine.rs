@@ -9,11 +9,13 @@
 //! and lateness are compared too. Out of scope: anything that happens at the same time (that is
 //! what `netpoller-models` is for), and the kernel: edges are delivered by hand.
 
+mod common;
+
 use netpoller::desc::{Wait, wake};
 use netpoller::error::WaitError;
 use netpoller::observe::Step;
 use netpoller::poller::{Poller, Shape};
-use netpoller::seam::{Event, Instant, Kernel, Ordering, Os, Primitives, System};
+use netpoller::seam::{Event, Instant, Kernel, Ordering, Os, System};
 use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::events::{Bits, report};
@@ -36,24 +38,7 @@ struct Judged {
     clock: Arc<AtomicU64>,
 }
 
-impl Primitives for Judged {
-    type AtomicU32 = <Os as Primitives>::AtomicU32;
-    type AtomicU64 = <Os as Primitives>::AtomicU64;
-    type Mutex<T: Send + Debug> = <Os as Primitives>::Mutex<T>;
-    type Parker = <Os as Primitives>::Parker;
-
-    fn fence(order: Ordering) {
-        Os::fence(order);
-    }
-
-    fn parker() -> Self::Parker {
-        Os::parker()
-    }
-
-    fn choose(alternatives: usize) -> usize {
-        Os::choose(alternatives)
-    }
-}
+common::primitives_of_the_os!(Judged);
 
 impl System for Judged {
     type Kernel = <Os as System>::Kernel;

@@ -1,10 +1,12 @@
 //! The count of waiters, asked at the very moments at which it could be wrong: by the waker that is
 //! being called, and by an observer of every step of the state machine.
 
+mod common;
+
 use netpoller::observe::Step;
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
-use netpoller::seam::{Event, Instant, Ordering, Os, Primitives, System};
+use netpoller::seam::{Event, Instant, Os, System};
 use netpoller::source::{Source, Waiter};
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
@@ -26,24 +28,7 @@ thread_local! {
 #[derive(Clone, Debug)]
 struct Asking;
 
-impl Primitives for Asking {
-    type AtomicU32 = <Os as Primitives>::AtomicU32;
-    type AtomicU64 = <Os as Primitives>::AtomicU64;
-    type Mutex<T: Send + Debug> = <Os as Primitives>::Mutex<T>;
-    type Parker = <Os as Primitives>::Parker;
-
-    fn fence(order: Ordering) {
-        Os::fence(order);
-    }
-
-    fn parker() -> Self::Parker {
-        Os::parker()
-    }
-
-    fn choose(alternatives: usize) -> usize {
-        Os::choose(alternatives)
-    }
-}
+common::primitives_of_the_os!(Asking);
 
 impl System for Asking {
     type Kernel = <Os as System>::Kernel;

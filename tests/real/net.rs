@@ -4,39 +4,21 @@
 
 use crate::backend::{KERNEL, Poller, Source, TcpListener, TcpStream, UnixListener, UnixStream};
 use netpoller::Reason;
-use netpoller_tests::{in_child, sys, undisturbed};
+use netpoller_tests::{in_child, sys, tasks, undisturbed};
 use std::fs::File;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Waker};
+use std::thread::{self};
 
 fn anywhere() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
 }
 
-/// Wakes the thread that made it.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
+    tasks::block_on(future, || {})
 }
 
 /// The lowest number that is free, all lower ones being in use as long as the files live.

@@ -3,31 +3,15 @@
 use netpoller::seam::Kernel;
 use netpoller::seam::os::{Descriptor, Epoll};
 use netpoller::{Mode, Poller, Ready, Reason};
+use netpoller_tests::tasks::Wakes;
 use netpoller_tests::{in_child, sys, undisturbed};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
-
-/// A waker that does nothing but count.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Release);
-    }
-}
 
 /// A child that registers with its parent's event queue edits the parent's set.
 #[test]

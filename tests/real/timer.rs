@@ -3,20 +3,11 @@
 
 use netpoller::{Poller, Ready, Timer};
 use netpoller_spec::slot::State;
+use netpoller_tests::tasks::Wakes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -64,7 +55,7 @@ fn a_timer_set_in_the_past_expires_in_the_call_and_stays_so_until_it_is_set_agai
     let mut cx = Context::from_waker(&waker);
     assert!(timer.poll_expired(&mut cx).is_pending(), "it is not set");
     timer.set(Some(poller.now())).expect("the poller lives");
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "nobody polls, and the task was not woken");
+    assert_eq!(wakes.count(), 1, "nobody polls, and the task was not woken");
     for _ in 0..2 {
         assert!(matches!(timer.poll_expired(&mut cx), Poll::Ready(Ok(()))), "it has expired");
     }
@@ -74,7 +65,7 @@ fn a_timer_set_in_the_past_expires_in_the_call_and_stays_so_until_it_is_set_agai
     assert!(timer.poll_expired(&mut cx).is_pending(), "it was taken away");
     assert_eq!(timer.get().expect("the poller lives"), None);
     drop(timer);
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "nothing else has come");
+    assert_eq!(wakes.count(), 1, "nothing else has come");
     assert_nothing_left(&poller);
 }
 
@@ -112,7 +103,7 @@ fn timers_expire_in_the_order_of_their_instants_and_take_no_descriptor() {
     for timer in &mut timers {
         waiting += usize::from(timer.poll_expired(&mut cx).is_pending());
     }
-    poll_until(&poller, || wakes.0.load(Ordering::Relaxed) == waiting);
+    poll_until(&poller, || wakes.count() == waiting);
     let now = poller.now();
     for (number, timer) in timers.iter_mut().enumerate() {
         assert!(timer.poll_expired(&mut cx).is_ready(), "timer {number} was due before {now:?}");

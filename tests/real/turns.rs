@@ -2,13 +2,11 @@
 //! driver comes and goes, and the thread of the global poller.
 
 use netpoller::{Poller, Ready, Reason, Source};
+use netpoller_tests::tasks::block_on;
 use netpoller_tests::{in_child, undisturbed};
-use std::future::Future;
 use std::io::{Read, Write};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -176,29 +174,6 @@ fn a_loop_that_is_not_attached_gets_its_breaks_beside_blocking_reads() {
 /// How many threads this process has, those included that have been started and have not run yet.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("the list of threads").count()
-}
-
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// An executor for one future. `pending` is called each time it is left parked.
-fn block_on<T>(future: impl Future<Output = T>, mut pending: impl FnMut()) -> T {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => {
-                pending();
-                thread::park();
-            }
-        }
-    }
 }
 
 /// NP-TURN-9.

@@ -14,6 +14,7 @@ pub mod counting;
 pub mod driven;
 pub mod litmus;
 pub mod sys;
+pub mod tasks;
 
 use std::collections::BTreeMap;
 use std::env;

@@ -5,12 +5,13 @@
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::runtime::{Builder, JoinHandle, Runtime, now, sleep, sleep_until, spawn, timeout};
 use netpoller_spec::election::Polling;
+use netpoller_tests::tasks::Wakes;
 use netpoller_tests::undisturbed;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,16 +84,6 @@ struct Token(Arc<AtomicUsize>);
 
 impl Drop for Token {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The waker of somebody who awaits a task.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

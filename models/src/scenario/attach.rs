@@ -1,8 +1,8 @@
 //! Who begins and ends to drive a poller while others wait in turns (`turns`).
 
 use super::bench::{Bench, Tally, Waited};
-use super::traffic::{Simulated, over, write_one};
-use super::turns::{kept, pipe, reads, undriven};
+use super::traffic::{Simulated, write_one};
+use super::turns::{kept, over_without, pipe, reads, undriven};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -113,10 +113,7 @@ scenario! {
                 drop(attached);
                 write_one::<E>(&writer, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -140,10 +137,7 @@ scenario! {
                 write_one::<E>(&to_one, 7);
                 write_one::<E>(&to_two, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -177,10 +171,7 @@ scenario! {
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("driver", move || brings_and_drives::<E>(&driver, &writer))
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -202,10 +193,7 @@ scenario! {
                 drop(other.attach());
                 write_one::<E>(&writer, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -228,9 +216,6 @@ scenario! {
                 brings_and_drives::<E>(&driver, &to_one);
                 write_one::<E>(&to_two, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }

@@ -2,7 +2,9 @@
 //! a poller that sleeps past a deadline is a deadlock.
 
 use super::deadline::at;
-use super::traffic::{Simulated, Wired, drive, drive_until, over, read_one, stop, stop_one, wired};
+use super::traffic::{
+    Simulated, Simulates, Wired, drive, drive_until, over, read_one, stop, stop_one, wired,
+};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -42,23 +44,28 @@ scenario! {
     rules: "NP-TIME-12 NP-TIME-7";
     from: "Go #38860, #42237, #38070 (B7, B11, B12)";
     fn deadline_wakes_the_sleeping_poller<E>() -> Plan {
-        let Wired { poller, done } = wired::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let soon = stopper.now().saturating_add(Duration::from_nanos(5));
-                reader.set_read_deadline(Some(soon)).expect("open");
-                late(&reader);
-                drop(reader);
-                stop::<E>(&stopper, &done);
-            })
-            .finally(move || {
-                over(&poller);
-                drop(writer);
-            })
+        deadline_over_a_pipe(wired::<E>())
     }
+}
+
+/// A reader whose deadline comes while somebody sleeps in the kernel, on any simulated kernel.
+pub(super) fn deadline_over_a_pipe<E: Engine, K: Simulates>(wired: Wired<E, K>) -> Plan {
+    let Wired { poller, done } = wired;
+    let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+    let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+    Plan::new()
+        .thread("driver", move || drive::<E>(&driver, &seen))
+        .thread("reader", move || {
+            let soon = stopper.now().saturating_add(Duration::from_nanos(5));
+            reader.set_read_deadline(Some(soon)).expect("open");
+            late(&reader);
+            drop(reader);
+            stop::<E>(&stopper, &done);
+        })
+        .finally(move || {
+            over(&poller);
+            drop(writer);
+        })
 }
 
 scenario! {

@@ -1,8 +1,8 @@
 //! Harvests that bring less than there is, or nothing.
 
 use super::deadline::at;
-use super::deadline_wired::{drive_and_pass_on, late};
-use super::traffic::{Simulated, Wired, drive, over, read_one, stop, wired, wired_on, write_one};
+use super::deadline_wired::{deadline_over_a_pipe, drive_and_pass_on, late};
+use super::traffic::{Simulated, Wired, over, read_one, stop, wired, wired_on, write_one};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::kernel::{Config, Freedom};
@@ -13,7 +13,6 @@ use netpoller::seam::Atomic;
 use netpoller_spec::Mode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// The scenarios of this file.
 pub const ALL: &[Scenario] = &[
@@ -38,22 +37,7 @@ scenario! {
     rules: "NP-EDGE-4 NP-TIME-5 NP-TIME-7";
     from: "Go #20400, #36644, #38836 (B31)";
     fn signal_in_a_wait<E>() -> Plan {
-        let Wired { poller, done } = interrupted::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let soon = stopper.now().saturating_add(Duration::from_nanos(5));
-                reader.set_read_deadline(Some(soon)).expect("open");
-                late(&reader);
-                drop(reader);
-                stop::<E>(&stopper, &done);
-            })
-            .finally(move || {
-                over(&poller);
-                drop(writer);
-            })
+        deadline_over_a_pipe(interrupted::<E>())
     }
 }
 

@@ -10,8 +10,9 @@
 //! about it is found out by the kernel.
 
 use super::bench::Tally;
-use super::deadline_wired::late;
-use super::traffic::{Wired, drive, over, read_one, stop, token, wired_to, write_one};
+use super::deadline_wired::deadline_over_a_pipe;
+use super::streams::two_bytes;
+use super::traffic::{Wired, drive, one_byte, over, read_one, stop, token, wired_to, write_one};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::kernel::{Config, LevelKernel};
@@ -105,18 +106,7 @@ scenario! {
     rules: "NP-BREAK-5 NP-LEVEL-1 NP-WAIT-4 NP-SLOT-3";
     from: "pipe_byte, level-triggered";
     fn level_pipe_byte<E>() -> Plan {
-        let Wired { poller, done } = level::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let got = read_one::<E>(&reader);
-                assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
-                stop::<E>(&stopper, &done);
-            })
-            .thread("writer", move || write_one::<E>(&writer, 7))
-            .finally(move || over(&poller))
+        one_byte(level::<E>())
     }
 }
 
@@ -204,18 +194,7 @@ scenario! {
     rules: "NP-LEVEL-1 NP-LEVEL-3 NP-WAIT-4 NP-SLOT-5";
     from: "pipe_two_bytes, level-triggered";
     fn level_two_bytes<E>() -> Plan {
-        let Wired { poller, done } = level::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let got = [read_one::<E>(&reader), read_one::<E>(&reader)];
-                assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
-                stop::<E>(&stopper, &done);
-            })
-            .thread("writer", move || [1, 2].into_iter().for_each(|byte| write_one::<E>(&writer, byte)))
-            .finally(move || over(&poller))
+        two_bytes(level::<E>())
     }
 }
 
@@ -378,22 +357,7 @@ scenario! {
     rules: "NP-TIME-12 NP-TIME-7 NP-BREAK-5";
     from: "deadline_wakes_the_sleeping_poller, level-triggered";
     fn level_deadline<E>() -> Plan {
-        let Wired { poller, done } = level::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let soon = stopper.now().saturating_add(Duration::from_nanos(5));
-                reader.set_read_deadline(Some(soon)).expect("open");
-                late(&reader);
-                drop(reader);
-                stop::<E>(&stopper, &done);
-            })
-            .finally(move || {
-                drop(writer);
-                over(&poller);
-            })
+        deadline_over_a_pipe(level::<E>())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::deadline_wired::full;
 use super::fd_lock::Task;
-use super::traffic::{Wired, drive, over, read_one, stop, wired, write_one};
+use super::traffic::{Simulates, Wired, drive, over, read_one, stop, wired, write_one};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -28,19 +28,24 @@ scenario! {
     rules: "NP-EDGE-1 NP-EDGE-3 NP-WAIT-4 NP-SLOT-5";
     from: "two edges, one consumer, with a kernel";
     fn pipe_two_bytes<E>() -> Plan {
-        let Wired { poller, done } = wired::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let got = [read_one::<E>(&reader), read_one::<E>(&reader)];
-                assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
-                stop::<E>(&stopper, &done);
-            })
-            .thread("writer", move || [1, 2].into_iter().for_each(|byte| write_one::<E>(&writer, byte)))
-            .finally(move || over(&poller))
+        two_bytes(wired::<E>())
     }
+}
+
+/// Two bytes through a pipe, on any simulated kernel.
+pub(super) fn two_bytes<E: Engine, K: Simulates>(wired: Wired<E, K>) -> Plan {
+    let Wired { poller, done } = wired;
+    let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+    let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+    Plan::new()
+        .thread("driver", move || drive::<E>(&driver, &seen))
+        .thread("reader", move || {
+            let got = [read_one::<E>(&reader), read_one::<E>(&reader)];
+            assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
+            stop::<E>(&stopper, &done);
+        })
+        .thread("writer", move || [1, 2].into_iter().for_each(|byte| write_one::<E>(&writer, byte)))
+        .finally(move || over(&poller))
 }
 
 scenario! {

@@ -183,19 +183,24 @@ scenario! {
     rules: "NP-EDGE-1 NP-EDGE-2 NP-WAIT-4 NP-SLOT-3";
     from: "the smallest real traffic";
     fn pipe_byte<E>() -> Plan {
-        let Wired { poller, done } = wired::<E>();
-        let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
-        let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
-        Plan::new()
-            .thread("driver", move || drive::<E>(&driver, &seen))
-            .thread("reader", move || {
-                let got = read_one::<E>(&reader);
-                assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
-                stop::<E>(&stopper, &done);
-            })
-            .thread("writer", move || write_one::<E>(&writer, 7))
-            .finally(move || over(&poller))
+        one_byte(wired::<E>())
     }
+}
+
+/// A byte through a pipe, on any simulated kernel.
+pub(super) fn one_byte<E: Engine, K: Simulates>(wired: Wired<E, K>) -> Plan {
+    let Wired { poller, done } = wired;
+    let (reader, writer) = poller.pipe().expect("a fresh kernel has room for a pipe");
+    let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
+    Plan::new()
+        .thread("driver", move || drive::<E>(&driver, &seen))
+        .thread("reader", move || {
+            let got = read_one::<E>(&reader);
+            assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
+            stop::<E>(&stopper, &done);
+        })
+        .thread("writer", move || write_one::<E>(&writer, 7))
+        .finally(move || over(&poller))
 }
 
 scenario! {

@@ -57,6 +57,17 @@ pub(super) fn kept<E: Engine, const N: usize>(ends: [&End<E>; N]) -> [End<E>; N]
     ends.map(Arc::clone)
 }
 
+/// What is left to be done when all threads have ended: the ends that were kept go, and nothing may be left.
+pub(super) fn over_without<E: Engine, const N: usize>(
+    poller: Poller<Simulated<E>>,
+    ends: [End<E>; N],
+) -> impl FnOnce() + Send + 'static {
+    move || {
+        drop(ends);
+        over(&poller);
+    }
+}
+
 /// Reads a byte that comes.
 pub(super) fn reads<E: Engine>(source: &Source<Simulated<E>>) {
     let got = read_one::<E>(source);
@@ -76,10 +87,7 @@ scenario! {
         Plan::new()
             .thread("reader", move || reads::<E>(&reader))
             .thread("writer", move || write_one::<E>(&writer, 7))
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -103,10 +111,7 @@ scenario! {
                 write_one::<E>(&ping, 7);
                 reads::<E>(&back);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -134,10 +139,7 @@ scenario! {
         Plan::new()
             .thread("waiter-1", move || waits::<E>(&one))
             .thread("waiter-2", move || waits::<E>(&two))
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -159,10 +161,7 @@ scenario! {
                 write_one::<E>(&to_one, 7);
                 write_one::<E>(&to_two, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -186,10 +185,7 @@ scenario! {
                 let closed = closer.close();
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -216,10 +212,7 @@ scenario! {
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 write_one::<E>(&to_two, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -241,10 +234,7 @@ scenario! {
                 late(&timed);
                 write_one::<E>(&writer, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -266,10 +256,7 @@ scenario! {
                 write_one::<E>(&writer, 7);
             })
             .thread("reader", move || reads::<E>(&reader))
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -291,10 +278,7 @@ scenario! {
                 write_one::<E>(&writer, 7);
                 write_one::<E>(&writer, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -317,10 +301,7 @@ scenario! {
                     write_one::<E>(&writer, 7);
                 }
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -351,10 +332,7 @@ scenario! {
                 breaks.wake().expect("the simulated kernel takes tokens");
                 write_one::<E>(&writer, 7);
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
 
@@ -377,9 +355,6 @@ scenario! {
                 passer.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
                 ready.wake_all();
             })
-            .finally(move || {
-                drop(ends);
-                over(&poller);
-            })
+            .finally(over_without(poller, ends))
     }
 }
