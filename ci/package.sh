@@ -32,7 +32,7 @@ for crate in $crates; do
     folder=$dir/$(basename "$file" .crate)
     case $crate in
         netpoller-spec) must='SPEC\.md' may='SPEC\.md|tests/.*\.rs' ;;
-        netpoller) must='README\.md docs/io-models\.md' may='README\.md|(src|docs)/.*\.md|(tests|examples|benches)/.*\.rs' ;;
+        netpoller) must='README\.md docs/io-models\.md docs/migrating\.md' may='README\.md|(src|docs)/.*\.md|(tests|examples|benches)/.*\.rs' ;;
         *) must='README\.md expected\.toml' may='README\.md|(expected|scenarios)\.toml|vectors/.*\.json|src/.*\.(md|css|js|json)' ;;
     esac
     files=$(cd "$folder" && find . -type f | sed 's|^\./||')
