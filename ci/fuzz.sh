@@ -33,25 +33,31 @@ failed=0
 for name in ${*:-$all}; do
     corpus=$work/corpus/$name failures=$work/failures/$name
     mkdir -p "$corpus" "$failures"
-    echo "$name: $seconds s, from $(find "seeds/$name" "$corpus" -type f 2>/dev/null | wc -l) inputs"
-    seeds=
-    [ ! -d "seeds/$name" ] || seeds=seeds/$name
+    echo "$name: $seconds s, from $(find "$corpus" -type f | wc -l) inputs of earlier runs"
+    if [ -d "seeds/$name" ]; then
+        seeds=seeds/$name
+    else
+        # Long ones to begin with, anew each time: from nothing a fuzzer takes long to come to long programs.
+        seeds=$work/seeds/$name
+        rm -rf "$seeds" && mkdir -p "$seeds"
+        for number in $(seq 300); do head -c 500 /dev/urandom >"$seeds/$number"; done
+    fi
     words=
     [ ! -f "seeds/$name.dict" ] || words=-dict=seeds/$name.dict
-    # shellcheck disable=SC2086 # each is one word or none
     status=0
-    "$programs/$name" -max_total_time="$seconds" -artifact_prefix="$failures/" -print_final_stats=1 \
-        -max_len=2048 -len_control=0 $words "$corpus" $seeds >"$failures/log" 2>&1 || status=$?
+    # shellcheck disable=SC2086 # words is one word or none
+    RUST_BACKTRACE=0 "$programs/$name" -max_total_time="$seconds" -artifact_prefix="$failures/" -print_final_stats=1 \
+        -max_len=2048 -len_control=0 $words "$corpus" "$seeds" >"$failures/log" 2>&1 || status=$?
     if [ "$status" -eq 0 ]; then
         grep -E '^#[0-9]+[[:space:]]+DONE' "$failures/log"
         # Of inputs that reach the same the smallest is enough.
         rm -rf "$corpus.small" && mkdir "$corpus.small"
-        "$programs/$name" -merge=1 "$corpus.small" "$corpus" >/dev/null 2>&1
+        "$programs/$name" -merge=1 "$corpus.small" "$corpus" "$seeds" >/dev/null 2>&1
         rm -rf "$corpus" && mv "$corpus.small" "$corpus"
     else
         failed=1
         # What the target says of it: all but the fuzzer's progress.
-        grep -vE '^(#[0-9]+|INFO:|stat::|[[:space:]]*NEW_FUNC)' "$failures/log" | cut -c 1-2000 | tail -n 30
+        sed '1,/panicked at/{/panicked at/!d;}; /^note: /,$d; /^NOTE: /,$d' "$failures/log" | cut -c 1-2000 | head -n 30
         found=$(sed -n 's/.*Test unit written to //p' "$failures/log" | tail -n 1)
         echo "FAILED: $name, status $status; again: ci/fuzz.sh --again $name ${found:-(no input: see $failures/log)}"
     fi
