@@ -240,6 +240,20 @@ impl<S: System> Poller<S> {
     /// What the caller wrote before is seen by whoever returns because of this break. Costs one
     /// system call, or none while an earlier break is still on its way (NP-BREAK-1).
     ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let other = poller.clone();
+    /// let waker = std::thread::spawn(move || other.wake());
+    /// let mut ready = netpoller::Ready::new();
+    /// while !ready.broken() {
+    ///     poller.poll(&mut ready, None)?;
+    /// }
+    /// waker.join().expect("the waker panicked")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the token cannot be put into the event queue.

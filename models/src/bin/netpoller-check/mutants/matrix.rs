@@ -196,7 +196,8 @@ mod tests {
     fn mutant(id: &str) -> Mutant {
         let entry = format!(
             "[[mutant]]\nid = \"{id}\"\norigin = \"o\"\nrule = \"r\"\nwhat = \"w\"\nfile = \"f\"\n\
-             find = \"a\"\nreplace = \"b\"\n"
+             find = \"a\"\nreplace = \"b\"\n\
+             caught = [{{ scenario = \"s\", engine = \"explore\", how = \"deadlock\" }}]\n"
         );
         netpoller_models::mutants::parse(&entry).expect("well formed").remove(0)
     }
