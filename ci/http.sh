@@ -91,9 +91,10 @@ same "404" "404" "$(get -o /dev/null -w '%{http_code}' "$url/nowhere")"
 same "405" "405 POST" "$(get -o /dev/null -w '%{http_code} %header{allow}' "$url/echo")"
 
 head -c 8000000 /dev/urandom >"$work/sent"
-get --data-binary @"$work/sent" -o "$work/received" "$url/echo"
+get --data-binary @"$work/sent" -o "$work/received" "$url/echo" || fail "POST: curl says $?"
 same "POST: 8 MB come back" "$(sha256sum <"$work/sent")" "$(sha256sum <"$work/received")"
-get -H 'Transfer-Encoding: chunked' --data-binary @"$work/sent" -o "$work/received" "$url/echo"
+get -H 'Transfer-Encoding: chunked' --data-binary @"$work/sent" -o "$work/received" "$url/echo" ||
+    fail "POST in chunks: curl says $?"
 same "POST in chunks: 8 MB come back" "$(sha256sum <"$work/sent")" "$(sha256sum <"$work/received")"
 seq -f 'line %.0f' 20000 >"$work/lines"
 same "an answer in chunks" "chunked" \
