@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
@@ -345,6 +345,15 @@ pub fn allocated_bytes() -> i64 {
     BYTES.with(Cell::get)
 }
 
+/// How many bytes this process holds, all threads together.
+static HELD: AtomicI64 = AtomicI64::new(0);
+
+/// How many bytes all threads of this process have allocated so far, less what they have given back.
+#[must_use]
+pub fn held_bytes() -> i64 {
+    HELD.load(Ordering::Relaxed)
+}
+
 fn count_allocation(bytes: usize) {
     ALLOCATIONS.with(|count| count.set(count.get() + 1));
     count_bytes(bytes, 0);
@@ -353,6 +362,7 @@ fn count_allocation(bytes: usize) {
 /// A block can be no larger than `isize::MAX`, so neither number is cut off.
 fn count_bytes(more: usize, less: usize) {
     BYTES.with(|bytes| bytes.set(bytes.get() + more as i64 - less as i64));
+    HELD.fetch_add(more as i64 - less as i64, Ordering::Relaxed);
 }
 
 // SAFETY: every call is passed on to the allocator of the system as it came; the counter is a
