@@ -306,12 +306,9 @@ impl<S: System> FdLock<S> {
     fn hand_on(&self, mode: Mode) -> Next {
         let mut guard = self.queues.lock();
         let queue = in_use(&mut guard).of(mode);
-        if queue.waiting.is_empty() {
-            let polls = core::mem::take(&mut queue.polls);
-            if !polls.is_empty() {
-                self.apply(self.newest(), |word| fd::unqueue(word, mode, false));
-            }
-            return Next::Polls(polls);
+        if queue.waiting.is_empty() && !queue.polls.is_empty() {
+            self.apply(self.newest(), |word| fd::unqueue(word, mode, false));
+            return Next::Polls(core::mem::take(&mut queue.polls));
         }
         let more = queue.waiting.len() > 1 || !queue.polls.is_empty();
         match self.apply(self.newest(), |word| fd::hand_on(word, mode, more)) {
