@@ -3,8 +3,8 @@
 #   1. Nothing in impl/src outside seam/ and sys/ names std::sync, std::thread, std::time, std::net,
 #      core::sync::atomic or libc. Comments and their examples may.
 #   2. No model checker and no simulated kernel is in the dependency tree of netpoller, nor anything
-#      else than netpoller-spec and libc, and, where a feature asks for it, tracing and what the runtime is
-#      built on; netpoller-spec has no dependency at all.
+#      else than netpoller-spec and libc, and, where a feature asks for it, tracing, futures-io and what the
+#      runtime is built on; netpoller-spec has no dependency at all.
 # Costs: a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -37,7 +37,7 @@ expect() {
 }
 expect netpoller "$(tree netpoller '')" "libc netpoller netpoller-spec "
 expect "netpoller with all features" "$(tree netpoller --all-features)" \
-    "async-task crossbeam-deque crossbeam-epoch crossbeam-utils libc netpoller netpoller-spec pin-project-lite tracing tracing-core "
+    "async-task crossbeam-deque crossbeam-epoch crossbeam-utils futures-io libc netpoller netpoller-spec pin-project-lite tracing tracing-core "
 expect netpoller-spec "$(tree netpoller-spec --all-features)" "netpoller-spec "
 
 [ "$failed" -eq 0 ] && echo "the seam is the only way in"

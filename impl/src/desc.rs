@@ -103,6 +103,15 @@ pub fn wake(wakers: impl IntoIterator<Item = Option<Waker>>) {
     }
 }
 
+/// Whether two wakers are known to wake the same task.
+///
+/// `will_wake` alone may say no to a clone, where the compiler has made two copies of the functions of
+/// one kind of waker. A task that its own poll takes for a stranger is woken by it, polls again, and so
+/// on.
+pub(crate) fn same_task(one: &Waker, other: &Waker) -> bool {
+    one.will_wake(other) || (!one.data().is_null() && one.data() == other.data())
+}
+
 impl<S: System> Desc<S> {
     pub(crate) fn new(generation: Generation) -> Self {
         Desc {
@@ -282,6 +291,19 @@ impl<S: System> Incarnation<'_, S> {
             self.desc.slot(mode).retract(&self.at(mode), ticket);
             self.returned(Returned::Done);
         }
+    }
+
+    /// Adopts a wait that an earlier poll by the same task has left behind, if it is still on. For
+    /// whoever has the right of the direction.
+    pub(crate) fn adopt(&self, mode: Mode, waker: &Waker) -> Wait {
+        Wait { ticket: self.desc.slot(mode).parked_with(waker) }
+    }
+
+    /// Ends a wait that somebody else has left behind, who is woken. For whoever has the right of
+    /// the direction.
+    #[cold]
+    pub(crate) fn evict(&self, mode: Mode) {
+        wake([self.desc.slot(mode).evict(&self.at(mode))]);
     }
 
     /// The newest info word. Whoever holds the control lock may rely on it: its generation and

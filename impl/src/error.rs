@@ -18,6 +18,7 @@
 //! | what is done | what happens |
 //! |---|---|
 //! | a second read, write or accept while one is under way | it queues, and has its turn |
+//! | a second task polls (`poll_read`, `poll_write`) in one direction | it takes the place of the first, which is woken |
 //! | a second waiter while one is alive | error, `Busy` |
 //! | any use of a closed descriptor, also by a future that waited before the close | error, `Closed` |
 //! | closing twice | the second close: error, `Closed`; it does not wait |

@@ -8,15 +8,16 @@
 //! * `word`: closed, destroyed, who holds the rights to read and to write, whether callers are
 //!   queued for them, how many users there are. Written by compare-exchange. Whoever meets nobody
 //!   enters by one (a user and the right of his direction at once) and leaves by one.
-//! * `queues`: the callers that are queued, oldest first, and the closer that waits for the last
-//!   user. Under a lock; allocated when somebody has to wait for the first time.
+//! * `queues`: the callers that are queued, oldest first; the polls that found a right taken; and the
+//!   closer that waits for the last user. Under a lock; allocated when somebody has to wait for the
+//!   first time.
 //!
 //! | what | who | how |
 //! |---|---|---|
 //! | enter, lock, claim | every caller | compare-exchange, unless closed (NP-FD-2) |
 //! | leave | every user | compare-exchange; the last user of a closed descriptor destroys it (NP-FD-3) |
 //! | unlock | the holder of a right | compare-exchange while nobody is queued |
-//! | queue, hand on, unqueue | callers and holders | compare-exchange under the lock of the queues |
+//! | queue, hand on, unqueue | callers, polls and holders | compare-exchange under the lock of the queues |
 //! | close | the first closer | the same; empties the queues (NP-FD-8) |
 //! | destroyed | the last user | the same; takes out the closer's waker |
 //!
@@ -26,6 +27,14 @@
 //! caller out, notes its ticket in `handed`, and wakes it. The caller that finds its own ticket
 //! there holds the right. So nobody overtakes, and a caller that is dropped in between knows
 //! from the same place that it has a right to hand on (NP-FD-7).
+//!
+//! # Polls
+//!
+//! A poll function (`poll_style`) has no place in the queue: nobody knows whether it comes again, so it
+//! must not be handed a right. One that finds the right taken leaves its waker, and is told when the
+//! right is given up and no caller is queued for it (NP-FD-11). Then it comes again, and takes the right if
+//! nobody else was quicker. While such a waker is there the bit *queued* is set, so that whoever gives
+//! the right up looks.
 //!
 //! # Why there is no fence
 //!
@@ -37,6 +46,7 @@
 //!
 //! Out of scope: what is destroyed and how (`source`), waiting for readiness (`slot`).
 
+use crate::desc::same_task;
 use crate::seam::{Atomic, Mutex, Ordering, System, condensed};
 use core::task::{Poll, Waker};
 use netpoller_spec::Mode;
@@ -67,6 +77,8 @@ struct Queues {
 struct Queue {
     next: u32,
     waiting: VecDeque<(Ticket, Waker)>,
+    /// The polls that are to be told when the right is free. Each task is in it once.
+    polls: Vec<Waker>,
     /// Who has the right and does not know it yet.
     handed: Option<Ticket>,
 }
@@ -88,7 +100,32 @@ pub(crate) enum Turn {
 }
 
 /// Wakers to be woken outside all locks.
-pub(crate) type Evicted = VecDeque<(Ticket, Waker)>;
+pub(crate) type Evicted = Vec<Waker>;
+
+/// What whoever has given a right up still has to do, outside all locks.
+#[derive(Debug)]
+#[must_use = "the last user has to destroy the descriptor, and the wakers are to be woken"]
+pub(crate) struct GivenUp {
+    pub(crate) left: Left,
+    /// The caller who has the right now.
+    pub(crate) next: Option<Waker>,
+    /// The polls that were waiting for it to be free.
+    pub(crate) polls: Vec<Waker>,
+}
+
+impl GivenUp {
+    /// Nobody had a right.
+    pub(crate) fn nothing(left: Left) -> GivenUp {
+        GivenUp { left, next: None, polls: Vec::new() }
+    }
+}
+
+/// Whom a holder has found when he went to hand the right on.
+enum Next {
+    Caller(Waker),
+    /// Nobody who could take it: he still has it, and these are to be told when he has it no more.
+    Polls(Vec<Waker>),
+}
 
 impl Queues {
     fn of(&mut self, mode: Mode) -> &mut Queue {
@@ -105,7 +142,7 @@ impl Queues {
         if closer.is_some() || error.is_some() {
             return None;
         }
-        if !read.waiting.is_empty() || !write.waiting.is_empty() {
+        if !read.is_empty() || !write.is_empty() {
             return None;
         }
         let handed = |queue: &Queue| queue.handed.map_or(0, |Ticket(number)| u64::from(number) + 1);
@@ -115,6 +152,11 @@ impl Queues {
 }
 
 impl Queue {
+    /// Whether nobody is here for whose sake the bit *queued* is set.
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.polls.is_empty()
+    }
+
     fn place(&self, ticket: Ticket) -> Option<usize> {
         self.waiting.iter().position(|(waiting, _)| *waiting == ticket)
     }
@@ -167,6 +209,32 @@ impl<S: System> FdLock<S> {
         // The lock is let go of before the waker, which was made earlier.
     }
 
+    /// A poll wants the right of `mode`, and to use the number with it, for as long as it lasts. Pending:
+    /// somebody has it, and `waker` is told when it is free (NP-FD-11).
+    pub(crate) fn pass(&self, mode: Mode, waker: &Waker) -> Poll<Entered> {
+        match self.apply(Word::IDLE, |word| fd::lock(word, mode)) {
+            Entered::Taken => self.tell(mode, waker),
+            entered => Poll::Ready(entered),
+        }
+    }
+
+    #[cold]
+    fn tell(&self, mode: Mode, waker: &Waker) -> Poll<Entered> {
+        let waker = waker.clone(); // before the lock (NP-WAKE-1); also where it is not needed
+        let mut queues = self.queues.lock();
+        match self.apply(Word::IDLE, |word| fd::queue(word, mode)) {
+            Entered::Taken => {
+                let polls = &mut queues.get_or_insert_default().of(mode).polls;
+                if !polls.iter().any(|known| same_task(known, &waker)) {
+                    polls.push(waker);
+                }
+                Poll::Pending
+            }
+            entered => Poll::Ready(entered), // given up meanwhile, or closed
+        }
+        // As in `queue`: the lock is let go of before the waker.
+    }
+
     /// A queued caller looks again; from now on `waker` wakes it. [`Turn::Own`]: it has the right,
     /// and is no user yet.
     pub(crate) fn look(&self, mode: Mode, ticket: Ticket, waker: &Waker) -> Turn {
@@ -198,7 +266,7 @@ impl<S: System> FdLock<S> {
         }
         let Some(place) = queue.place(ticket) else { return false };
         let own = queue.waiting.remove(place);
-        let more = !queue.waiting.is_empty();
+        let more = !queue.is_empty();
         self.apply(self.newest(), |word| fd::unqueue(word, mode, more));
         drop(guard); // before the waker
         drop(own);
@@ -211,39 +279,45 @@ impl<S: System> FdLock<S> {
         self.apply(Word::alone(right), fd::leave)
     }
 
-    /// The holder of a right gives it up; `leaving`: and leaves as a user. The waker is that of
-    /// the caller who has the right now.
-    #[must_use = "the last user has to destroy the descriptor, and the waker is to be woken"]
-    pub(crate) fn unlock(&self, mode: Mode, leaving: bool) -> (Left, Option<Waker>) {
+    /// The holder of a right gives it up; `leaving`: and leaves as a user.
+    pub(crate) fn unlock(&self, mode: Mode, leaving: bool) -> GivenUp {
         let mut guess = if leaving { Word::alone(Some(mode)) } else { self.newest() };
+        let mut polls = Vec::new();
         loop {
             match self.apply(guess, |word| fd::unlock(word, mode, leaving)) {
-                Unlocked::Free(left) => return (left, None),
-                Unlocked::HandOn => {
-                    let Some(next) = self.hand_on(mode) else {
+                Unlocked::Free(left) => return GivenUp { left, next: None, polls },
+                Unlocked::HandOn => match self.hand_on(mode) {
+                    Next::Caller(next) => {
+                        let left = if leaving { self.leave(Some(mode)) } else { Left::Nothing };
+                        return GivenUp { left, next: Some(next), polls };
+                    }
+                    Next::Polls(mut more) => {
+                        polls.append(&mut more);
                         guess = self.newest();
-                        continue;
-                    };
-                    let left = if leaving { self.leave(Some(mode)) } else { Left::Nothing };
-                    return (left, Some(next));
-                }
+                    }
+                },
             }
         }
     }
 
-    /// NP-FD-6: the right goes to the oldest caller, and is free for nobody in between.
+    /// NP-FD-6: the right goes to the oldest caller, and is free for nobody in between. Where there is
+    /// none it is about to be free, and the polls are taken out (NP-FD-11).
     #[cold]
-    fn hand_on(&self, mode: Mode) -> Option<Waker> {
+    fn hand_on(&self, mode: Mode) -> Next {
         let mut guard = self.queues.lock();
         let queue = in_use(&mut guard).of(mode);
-        let more = queue.waiting.len() > 1;
+        if queue.waiting.is_empty() && !queue.polls.is_empty() {
+            self.apply(self.newest(), |word| fd::unqueue(word, mode, false));
+            return Next::Polls(core::mem::take(&mut queue.polls));
+        }
+        let more = queue.waiting.len() > 1 || !queue.polls.is_empty();
         match self.apply(self.newest(), |word| fd::hand_on(word, mode, more)) {
-            HandedOn::Nobody => None,
+            HandedOn::Nobody => Next::Polls(Vec::new()),
             HandedOn::ToTheOldest => {
                 let (ticket, waker) = queue.waiting.pop_front().expect("queued says so");
                 let before = queue.handed.replace(ticket);
                 assert!(before.is_none(), "NP-FD-6 broken: two callers have the same right");
-                Some(waker)
+                Next::Caller(waker)
             }
         }
     }
@@ -258,9 +332,11 @@ impl<S: System> FdLock<S> {
             Closing::First => Some(match guard.as_mut() {
                 None => [Evicted::new(), Evicted::new()],
                 // NP-FD-8
-                Some(queues) => {
-                    Mode::BOTH.map(|mode| core::mem::take(&mut queues.of(mode).waiting))
-                }
+                Some(queues) => Mode::BOTH.map(|mode| {
+                    let queue = queues.of(mode);
+                    let callers = core::mem::take(&mut queue.waiting).into_iter();
+                    callers.map(|(_, waker)| waker).chain(queue.polls.drain(..)).collect()
+                }),
             }),
         }
     }
@@ -307,11 +383,13 @@ impl<S: System> FdLock<S> {
         Word::from_bits(self.word.peek())
     }
 
-    /// How many callers are queued for each direction, for diagnostics.
+    /// How many callers and polls wait for the right of each direction, for diagnostics.
     pub(crate) fn peek_queued(&self) -> [usize; 2] {
         self.queues.peek(|queues| match queues {
             None => [0, 0],
-            Some(queues) => [queues.read.waiting.len(), queues.write.waiting.len()],
+            Some(queues) => {
+                [&queues.read, &queues.write].map(|queue| queue.waiting.len() + queue.polls.len())
+            }
         })
     }
 

@@ -3,10 +3,11 @@
 //!
 //! A [`Poller`] owns an event queue of the kernel. A descriptor that is
 //! [registered](Poller::register) becomes a [`Source`]: read and write it in the async style
-//! (`async_read`, `async_write`) or in the blocking style (`std::io::{Read, Write}` on `&Source`), or wait
-//! for readiness yourself with a [`Waiter`]. Threads that block take turns in polling the poller.
-//! For futures somebody drives it: a thread of yours that is [attached](Poller::attach) and calls
-//! [`Poller::poll`], or a [`Driver`]; the [global](Poller::global) poller sees to that by itself.
+//! (`async_read`, `async_write`), by poll functions (`poll_read`, `poll_write`) or in the blocking style
+//! (`std::io::{Read, Write}` on `&Source`), or wait for readiness yourself with a [`Waiter`]. Threads
+//! that block take turns in polling the poller. For futures somebody drives it: a thread of yours that is
+//! [attached](Poller::attach) and calls [`Poller::poll`], or a [`Driver`]; the
+//! [global](Poller::global) poller sees to that by itself.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -63,6 +64,8 @@
 //! * `tracing`, off by default: events for a subscriber of the crate of that name, target `netpoller`.
 //!   Registered, closed (DEBUG); parked, woken, deadline expired, break written, break suppressed, poll
 //!   returned (TRACE). Each is told outside of all locks of the poller.
+//! * `futures-io`, off by default: `AsyncRead` and `AsyncWrite` of the crate of that name for [`TcpStream`],
+//!   [`UnixStream`] and [`Source`] (pipes), and for references to them.
 //! * `runtime`, off by default: tasks on workers that sleep in the poller, and three small dependencies.
 //!
 //! # To read first
@@ -93,6 +96,8 @@ mod driver;
 #[doc(hidden)]
 pub mod error;
 mod fd_lock;
+#[cfg(feature = "futures-io")]
+mod futures_io;
 pub mod guide;
 mod hooks;
 #[doc(hidden)]
@@ -105,6 +110,7 @@ pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
+mod poll_style;
 pub mod poller;
 pub mod portable;
 pub mod ready;

@@ -17,12 +17,20 @@
 //! ends its wait, gives up its right (NP-FD-7).
 //!
 //! [`Waiter`] is an operation whose system calls are the caller's.
+//!
+//! # What a poll function leaves behind
+//!
+//! A poll function (`poll_style`) is an operation that ends with each poll. When it has found nothing
+//! it gives the right up and leaves its wait in the slot, so *who has the right may find a wait in the
+//! slot that is not his*. It comes first: preparing ends that wait and wakes its task (NP-SLOT-8), and
+//! a wait that was not prepared does the same. The task polls again, and finds the right taken
+//! (NP-FD-11).
 
 use crate::desc::{Wait, wake};
-use crate::error::Reason;
-use crate::fd_lock::{Ticket, Turn};
+use crate::error::{Reason, WaitError};
+use crate::fd_lock::{GivenUp, Ticket, Turn};
 use crate::seam::System;
-use crate::source::{Fd, Source, why};
+use crate::source::{Fd, Source, Woken, why};
 use crate::turns::{Kept, block};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -73,6 +81,34 @@ impl<'a, S: System> Operation<'a, S> {
             refused => return Err(why(refused)),
         }
         Ok(operation)
+    }
+
+    /// The whole of an operation of which nothing can be kept but its wait: a poll function. When it
+    /// is pending the right is given up (NP-FD-12), and the wait stays in the slot with `waker` in it.
+    pub(crate) fn pass<T>(
+        source: &'a Source<S>,
+        mode: Mode,
+        waker: &Waker,
+        call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        match ready!(source.lock.pass(mode, waker)) {
+            Entered::Yes => {}
+            refused => return Poll::Ready(Err(why(refused))),
+        }
+        let mut operation = Operation::new(source, mode);
+        (operation.right, operation.user) = (Right::Held, true);
+        if let Some(incarnation) = source.entry() {
+            // Nothing was reported since that wait began: no system call would find anything.
+            operation.wait = incarnation.adopt(mode, waker);
+            operation.prepared = operation.wait.parked();
+        }
+        let polled = operation.attempt(waker, call);
+        let polled = if polled.is_pending() { operation.left_parked() } else { polled };
+        if polled.is_pending() {
+            operation.wait = Wait::default(); // left behind
+        }
+        operation.end();
+        polled
     }
 
     /// Goes on with the operation in the async style; `call` is its system call.
@@ -177,7 +213,13 @@ impl<'a, S: System> Operation<'a, S> {
         let Some(incarnation) = source.entry() else {
             return Poll::Ready(Err(Reason::NotPollable.into()));
         };
-        incarnation.poll_wait(*mode, wait, waker, || source.arm(*mode)).map_err(io::Error::from)
+        loop {
+            match incarnation.poll_wait(*mode, wait, waker, || source.arm(*mode)) {
+                // A poll has left it behind, and whoever has the right comes first (NP-FD-12).
+                Poll::Ready(Err(WaitError::Occupied)) => incarnation.evict(*mode),
+                polled => return polled.map_err(io::Error::from),
+            }
+        }
     }
 
     /// NP-FD-5: nobody knows whether it is polled again.
@@ -202,16 +244,16 @@ impl<'a, S: System> Operation<'a, S> {
             Right::Queued(ticket) => source.lock.abandon(mode, ticket), // NP-FD-7
             Right::Held => true,
         };
-        let (left, next) = match (held, user) {
+        let GivenUp { left, next, polls } = match (held, user) {
             (true, user) => source.lock.unlock(mode, user),
-            (false, true) => (source.lock.leave(None), None),
-            (false, false) => (Left::Nothing, None),
+            (false, true) => GivenUp::nothing(source.lock.leave(None)),
+            (false, false) => GivenUp::nothing(Left::Nothing),
         };
-        // Both, and last: a waker that panics keeps nobody asleep.
-        match (source.left(left), next) {
-            (None, None) => {}
-            (None, Some(next)) => next.wake(),
-            (Some(woken), next) => wake(woken.all().chain([next])),
+        // All, and last: a waker that panics keeps nobody asleep.
+        let woken = source.left(left);
+        if woken.is_some() || next.is_some() || !polls.is_empty() {
+            let woken = woken.into_iter().flat_map(Woken::all);
+            wake(woken.chain([next]).chain(polls.into_iter().map(Some)));
         }
     }
 }

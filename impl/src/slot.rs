@@ -24,6 +24,7 @@
 //!
 //! Out of scope: closing and errors (`desc`), who may wait (`source`), system calls.
 
+use crate::desc::same_task;
 use crate::observe::{Cause, Place, Step};
 use crate::seam::{Atomic, Mutex, Ordering, System};
 use core::task::Waker;
@@ -95,6 +96,29 @@ impl<S: System> Slot<S> {
         let (outcome, own) = self.apply(at, Cause::Retract, None, decide);
         drop(own); // not woken: it is the caller's
         outcome
+    }
+
+    /// The wait that is on, of whomever; it is given up on his behalf. The waker is to be woken by
+    /// the caller.
+    pub(crate) fn evict(&self, at: &At<'_, S>) -> Option<Waker> {
+        let parked = self.peek_ticket()?;
+        let decide = |word| slot::retract(word, at.place.generation, parked);
+        self.apply(at, Cause::Retract, None, decide).1
+    }
+
+    fn peek_ticket(&self) -> Option<Ticket> {
+        // Relaxed: a guess, which the exchange of the retract confirms.
+        let word = Word::from_bits(self.word.load(Ordering::Relaxed));
+        (word.state() == State::Parked).then(|| word.ticket())
+    }
+
+    /// The wait that is on, if it is one that wakes the same task as `waker`.
+    pub(crate) fn parked_with(&self, waker: &Waker) -> Option<Ticket> {
+        let cell = self.cell.lock();
+        let same = cell.as_ref().is_some_and(|parked| same_task(parked, waker));
+        // A waker lies in the cell while the word is `Parked`, and this lock is held for both
+        // (NP-SLOT-2).
+        if same { self.peek_ticket() } else { None }
     }
 
     /// A system call follows. The waker, if any, is to be woken by the caller.

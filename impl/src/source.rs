@@ -117,14 +117,14 @@ impl<S: System> Source<S> {
     }
 
     /// Lets nobody in any more, and wakes all who wait. `true`: the end is worth waiting for.
-    fn begin_to_close(&self) -> io::Result<bool> {
+    pub(crate) fn begin_to_close(&self) -> io::Result<bool> {
         let queued = self.lock.close().ok_or(Reason::Closed)?;
         let _taken = self.poller.shared.in_flight.both_directions(); // NP-WAKE-3
         let parked = self.entry().and_then(|incarnation| incarnation.close()).unwrap_or_default();
         let left = self.lock.leave(None);
         let woken = self.left(left);
         // Last, so that a waker that panics leaves nothing half done.
-        let queued = queued.into_iter().flatten().map(|(_, waker)| Some(waker));
+        let queued = queued.into_iter().flatten().map(Some);
         wake(queued.chain(parked).chain(woken.into_iter().flat_map(Woken::all)));
         // In blocking mode a thread may sit in read(2) for as long as it likes.
         Ok(self.place.is_some() || left == Left::Destroy)

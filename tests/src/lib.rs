@@ -13,6 +13,7 @@
 pub mod counting;
 pub mod driven;
 pub mod litmus;
+pub mod skip;
 pub mod sys;
 pub mod tasks;
 

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
@@ -160,6 +160,63 @@ pub fn write(number: RawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: pointer and length are those of one borrow, which write only reads.
     let count = unsafe { libc::write(number, bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// Closing this socket from now on breaks the connection off: the peer gets a reset.
+///
+/// # Errors
+///
+/// Those of setsockopt(2).
+pub fn reset_on_close(socket: impl AsFd) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let (value, size) = ((&raw const linger).cast(), size_of::<libc::linger>() as libc::socklen_t);
+    let (socket, level) = (socket.as_fd().as_raw_fd(), libc::SOL_SOCKET);
+    // SAFETY: pointer and size are those of `linger`, which outlives the call and is only read.
+    checked(unsafe { libc::setsockopt(socket, level, libc::SO_LINGER, value, size) }).map(drop)
+}
+
+/// Sends a byte that is urgent (`MSG_OOB`): it is not among those that the peer reads.
+///
+/// # Errors
+///
+/// Those of send(2).
+pub fn send_urgent(socket: impl AsFd, byte: u8) -> io::Result<()> {
+    let flags = libc::MSG_OOB | libc::MSG_NOSIGNAL;
+    let start = (&raw const byte).cast();
+    // SAFETY: `byte` outlives the call, which only reads it.
+    let sent = unsafe { libc::send(socket.as_fd().as_raw_fd(), start, 1, flags) };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a byte over a Unix socket, and a descriptor with it (`SCM_RIGHTS`).
+///
+/// # Errors
+///
+/// Those of sendmsg(2).
+pub fn send_descriptor(socket: impl AsFd, byte: u8, passed: impl AsFd) -> io::Result<()> {
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        number: RawFd,
+    }
+    // SAFETY: three numbers; all zeros are such.
+    let mut control: Control = unsafe { std::mem::zeroed() };
+    let length = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
+    control.header.cmsg_len = length as _;
+    control.header.cmsg_level = libc::SOL_SOCKET;
+    control.header.cmsg_type = libc::SCM_RIGHTS;
+    control.number = passed.as_fd().as_raw_fd();
+    let mut piece = libc::iovec { iov_base: (&raw const byte).cast_mut().cast(), iov_len: 1 };
+    // SAFETY: pointers and numbers; all zeros are such.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut piece;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: what `message` points to outlives the call, which only reads it.
+    let sent = unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The number by which the kernel knows the calling thread.
@@ -393,6 +450,15 @@ pub fn allocated_bytes() -> i64 {
     BYTES.with(Cell::get)
 }
 
+/// How many bytes this process holds, all threads together.
+static HELD: AtomicI64 = AtomicI64::new(0);
+
+/// How many bytes all threads of this process have allocated so far, less what they have given back.
+#[must_use]
+pub fn held_bytes() -> i64 {
+    HELD.load(Ordering::Relaxed)
+}
+
 fn count_allocation(bytes: usize) {
     ALLOCATIONS.with(|count| count.set(count.get() + 1));
     count_bytes(bytes, 0);
@@ -401,6 +467,7 @@ fn count_allocation(bytes: usize) {
 /// A block can be no larger than `isize::MAX`, so neither number is cut off.
 fn count_bytes(more: usize, less: usize) {
     BYTES.with(|bytes| bytes.set(bytes.get() + more as i64 - less as i64));
+    HELD.fetch_add(more as i64 - less as i64, Ordering::Relaxed);
 }
 
 // SAFETY: every call is passed on to the allocator of the system as it came; the counter is a

@@ -49,3 +49,23 @@ pub fn block_on<T>(future: impl Future<Output = T>, mut pending: impl FnMut()) -
         }
     }
 }
+
+/// xorshift, seeded: numbers in no order, the same in each run.
+#[derive(Debug)]
+pub struct Numbers(u64);
+
+impl Numbers {
+    /// Those of this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Numbers {
+        Numbers((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// The next one, below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}

@@ -19,7 +19,7 @@
 //! | [`timer`] | timers that have no descriptor |
 //! | [`breaks`] | breaks against pollers, blocking and not |
 //! | [`idle`], [`idle_polls`] | workers that go idle, one of them in the kernel, and are called for work |
-//! | [`fd_lock`], [`fd_crowd`] | users of a number, turns of a direction, and a close |
+//! | [`fd_lock`], [`fd_crowd`], [`fd_polls`] | users of a number, turns of a direction, and a close |
 //! | [`connect`] | connections that come while their deadline does, or their future goes |
 //! | [`harvest`] | signals, and batches with no room for all |
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
@@ -54,6 +54,7 @@ pub mod ends;
 pub mod family;
 pub mod fd_crowd;
 pub mod fd_lock;
+pub mod fd_polls;
 pub mod harvest;
 pub mod idle;
 pub mod idle_polls;
@@ -126,6 +127,7 @@ const FILES: &[&[Scenario]] = &[
     idle_polls::ALL,
     fd_lock::ALL,
     fd_crowd::ALL,
+    fd_polls::ALL,
     connect::ALL,
     harvest::ALL,
     traffic::ALL,
