@@ -206,8 +206,8 @@ pub(crate) const CASES: &[Case] = &[
         bench: Bench::Idle,
         title: "100 idle descriptors",
         about: "A hundred pairs of Unix sockets in a ring, ten bytes on their way, each of which is read and written to \
-            the next pair; beside them descriptors on which nothing happens, each with somebody who waits to read; on one core; \
-            an event.",
+            the next pair; beside them descriptors on which nothing happens, each with somebody who waits to read, up to 50,000 \
+            or as many as a process may have open; on one core; an event.",
         figure: Figure::Each,
         cores: 1,
         param: 100,

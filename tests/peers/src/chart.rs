@@ -1,5 +1,6 @@
 //! Charts in SVG: bars, one for each contestant, and lines over the number of idle descriptors.
 
+use crate::cases::{Bench, Peer};
 use crate::report::{Cell, nanos};
 use std::fmt::Write;
 
@@ -14,7 +15,7 @@ const COLOURS: [&str; 9] = [
 
 fn colour(cell: &Cell) -> &'static str {
     match cell.peer {
-        crate::cases::Peer::Bare => FLOOR,
+        Peer::Bare => FLOOR,
         peer if peer.ours() => OURS,
         _ => OTHERS,
     }
@@ -46,7 +47,11 @@ pub(crate) fn bars(cells: &[Cell]) -> String {
     let longest = sorted.last().map_or(1.0, |cell| cell.p50()).max(1e-9);
     let scale = WIDTH / (1.15 * longest);
     let height = TOP + ROW * sorted.len() as f64 + 14.0;
-    let mut svg = begin(820.0, height, cells[0].case.title);
+    let title = match cells[0].case.bench {
+        Bench::Idle => format!("{} idle descriptors", nanos(cells[0].work.param as f64)),
+        _ => cells[0].case.title.to_owned(),
+    };
+    let mut svg = begin(820.0, height, &title);
     text(
         &mut svg,
         (16.0, 46.0),

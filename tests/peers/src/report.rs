@@ -280,10 +280,12 @@ fn matrix(cells: &[Cell]) -> String {
     for end in peers {
         let row: Vec<&Cell> = cells.iter().filter(|cell| cell.peer == end.peer).collect();
         let _ = write!(text, "| {}", title(end));
-        for cell in &row {
-            let _ = match idle {
-                true => write!(text, " | {}", nanos(cell.p50())),
-                false => write!(text, " | {} / {}", nanos(cell.p50()), nanos(cell.p99())),
+        for column in &columns {
+            let cell = row.iter().find(|cell| cell.case.id == column.case.id);
+            let _ = match cell {
+                None => write!(text, " |"),
+                Some(cell) if idle => write!(text, " | {}", nanos(cell.p50())),
+                Some(cell) => write!(text, " | {} / {}", nanos(cell.p50()), nanos(cell.p99())),
             };
         }
         let _ = match idle {

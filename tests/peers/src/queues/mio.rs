@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(crate) struct Mio {
     poll: Poll,
     events: Events,
+    /// While it lives its last event is not lost.
+    waker: Option<Arc<Waker>>,
 }
 
 const WAKER: Token = Token(usize::MAX);
@@ -22,7 +24,7 @@ impl Queue for Mio {
     type Waker = Arc<Waker>;
 
     fn new() -> io::Result<Self> {
-        Ok(Mio { poll: Poll::new()?, events: Events::with_capacity(128) })
+        Ok(Mio { poll: Poll::new()?, events: Events::with_capacity(128), waker: None })
     }
 
     fn add(&mut self, fd: OwnedFd, token: usize) -> io::Result<OwnedFd> {
@@ -44,7 +46,9 @@ impl Queue for Mio {
     }
 
     fn waker(&mut self) -> io::Result<Arc<Waker>> {
-        Ok(Arc::new(Waker::new(self.poll.registry(), WAKER)?))
+        let waker = Arc::new(Waker::new(self.poll.registry(), WAKER)?);
+        self.waker = Some(Arc::clone(&waker));
+        Ok(waker)
     }
 
     fn wake(waker: &Arc<Waker>) -> io::Result<()> {
