@@ -373,7 +373,7 @@ func fairness(work Work) Sample {
 func tcp(work Work) Sample {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
-	meter := newMeter(work)
+	meter := newMeter(work).inSwarmsOf(work.Param)
 	var done sync.WaitGroup
 	type both struct{ near, away net.Conn }
 	var all []both

@@ -76,6 +76,12 @@ func newMeter(work Work) *Meter {
 	}
 }
 
+// inSwarmsOf makes batches longer, for operations that end in swarms.
+func (m *Meter) inSwarmsOf(many uint64) *Meter {
+	m.batch = max(m.batch, 2*many)
+	return m
+}
+
 func (m *Meter) all() uint64 { return m.warm + m.ops }
 
 // op says that one operation was done, and returns whether to go on.

@@ -382,7 +382,7 @@ pub(crate) const CASES: &[Case] = &[
         figure: Figure::Each,
         cores: 2,
         param: 1_000,
-        ops: 30_000,
+        ops: 60_000,
         peers: TWO_CORES,
     },
 ];

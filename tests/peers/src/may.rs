@@ -228,7 +228,7 @@ fn fairness(work: Work) -> Sample {
 }
 
 fn tcp(work: Work) -> Sample {
-    let meter = Arc::new(Meter::new(&work));
+    let meter = Arc::new(Meter::new(&work).in_swarms_of(work.param));
     let left = Arc::new(AtomicU64::new(work.param));
     let (done, ended) = mpsc::channel();
     for (near, far) in hot::tcp_pairs(work.param as usize).expect("connections") {

@@ -87,6 +87,11 @@ impl Meter {
         }
     }
 
+    /// Longer batches, for operations that end in swarms: a swarm and the pause behind it belong together.
+    pub(crate) fn in_swarms_of(self, many: u64) -> Meter {
+        Meter { batch: self.batch.max(2 * many), ..self }
+    }
+
     /// How many operations there are to do, with those before the measuring.
     pub(crate) fn all(&self) -> u64 {
         self.warm + self.ops

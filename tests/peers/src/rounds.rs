@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{JoinHandle, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 type Anything<T> = Result<T, Box<dyn Error>>;
 
@@ -162,7 +162,8 @@ pub(crate) fn run(options: &Options) -> Anything<()> {
         "{elapsed_precise} [{bar:32}] {pos}/{len} {msg}, {eta} left",
     )?);
     let mut random = fastrand::Rng::with_seed(seed);
-    for _ in 0..rounds {
+    let begin = Instant::now();
+    for round in 1..=rounds {
         let mut order: Vec<_> = (0..cells.len()).collect();
         random.shuffle(&mut order);
         for place in order {
@@ -172,6 +173,10 @@ pub(crate) fn run(options: &Options) -> Anything<()> {
             let words = programs.command(cell.case, cell.peer, cell.work);
             cell.samples.push(sample(&words, cell.connections())?);
             progress.inc(1);
+        }
+        // Where there is no terminal to draw a bar on.
+        if progress.is_hidden() {
+            eprintln!("round {round} of {rounds} is over, after {} s", begin.elapsed().as_secs());
         }
     }
     let counter = if options.no_calls { None } else { calls::Counter::find() };

@@ -343,7 +343,7 @@ fn fairness<Q: Queue>(queue: &mut Q, work: Work) -> Sample {
 
 /// A loop of its own for each core, with its share of the connections.
 fn tcp<Q: Queue>(work: Work) -> Sample {
-    let meter = Meter::new(&work);
+    let meter = Meter::new(&work).in_swarms_of(work.param);
     std::thread::scope(|scope| {
         for _ in 0..work.cores {
             scope.spawn(|| echo::<Q>(&meter, work.param as usize / work.cores));

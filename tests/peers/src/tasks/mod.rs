@@ -379,7 +379,7 @@ async fn fairness<R: Runtime>(work: Work) -> Sample {
 pub(crate) const MESSAGE: usize = 64;
 
 async fn tcp<R: Runtime>(work: Work) -> Sample {
-    let meter = Arc::new(Meter::new(&work));
+    let meter = Arc::new(Meter::new(&work).in_swarms_of(work.param));
     let done = Latch::new(work.param);
     let pairs = hot::tcp_pairs(work.param as usize).expect("connections");
     for (near, far) in pairs {
