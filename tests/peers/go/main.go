@@ -79,6 +79,15 @@ func main() {
 	sample.print()
 }
 
+// start starts a goroutine that a group waits for.
+func start(group *sync.WaitGroup, task func()) {
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		task()
+	}()
+}
+
 // file is a descriptor that does not block: the runtime registers it.
 func file(fd int) *os.File {
 	return os.NewFile(uintptr(fd), "socket")
@@ -221,7 +230,7 @@ func accept(work Work) Sample {
 	for range meter.all() {
 		stream, err := listener.Accept()
 		check(err)
-		done.Go(func() {
+		start(&done, func() {
 			bytes := make([]byte, 1)
 			_, err := stream.Read(bytes)
 			check(err)
@@ -238,7 +247,7 @@ func churn(work Work) Sample {
 	meter := newMeter(work)
 	var done sync.WaitGroup
 	for range work.Param {
-		done.Go(func() {
+		start(&done, func() {
 			for meter.op() {
 				near, away := pair()
 				check(near.Close())
@@ -395,7 +404,7 @@ func tcp(work Work) Sample {
 				write(conn.away, bytes[:read])
 			}
 		}()
-		done.Go(func() {
+		start(&done, func() {
 			bytes, back := make([]byte, message), make([]byte, message)
 			for round := 0; ; round++ {
 				for i := range bytes {

@@ -170,7 +170,7 @@ func processor() time.Duration {
 // residentKib is the memory of this process that is in use; 0 where /proc does not say.
 func residentKib() int64 {
 	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.SplitSeq(string(status), "\n") {
+	for _, line := range strings.Split(string(status), "\n") {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
 			kib, _ := strconv.ParseInt(fields[1], 10, 64)
 			return kib

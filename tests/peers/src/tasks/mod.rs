@@ -113,7 +113,9 @@ impl Event {
     pub(crate) fn set(&self) {
         // Release: pairs with the swap of the waiter.
         self.set.store(true, Ordering::Release);
-        if let Some(waker) = self.waker.lock().expect("no panic").take() {
+        let waker = self.waker.lock().expect("no panic").take();
+        // Outside of the lock, which the task wants next.
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
