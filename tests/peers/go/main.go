@@ -27,6 +27,7 @@ const (
 	onTheirWay = 10
 	hotPairs   = 64
 	message    = 64
+	buffer     = 1024
 	gap        = 50 * time.Microsecond
 	pause      = time.Millisecond
 )
@@ -395,7 +396,7 @@ func tcp(work Work) Sample {
 	}
 	for _, conn := range all {
 		go func() {
-			bytes := make([]byte, message)
+			bytes := make([]byte, buffer)
 			for {
 				read, err := conn.away.Read(bytes)
 				if err != nil {
@@ -405,15 +406,15 @@ func tcp(work Work) Sample {
 			}
 		}()
 		start(&done, func() {
-			bytes, back := make([]byte, message), make([]byte, message)
+			bytes, back := make([]byte, message), make([]byte, buffer)
 			for round := 0; ; round++ {
 				for i := range bytes {
 					bytes[i] = byte(round)
 				}
 				write(conn.near, bytes)
-				_, err := io.ReadFull(conn.near, back)
+				read, err := io.ReadAtLeast(conn.near, back, message)
 				check(err)
-				if [message]byte(back) != [message]byte(bytes) {
+				if read != message || [message]byte(back) != [message]byte(bytes) {
 					panic("another message came back")
 				}
 				if !meter.op() {

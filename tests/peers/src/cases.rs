@@ -376,7 +376,7 @@ pub(crate) const CASES: &[Case] = &[
         id: "tcp-1000",
         bench: Bench::Tcp,
         title: "1,000 connections over TCP",
-        about: "On each of them 64 bytes go to and fro over the loopback device, one message at a time; both ends are in \
+        about: "On each of them 64 bytes go to and fro over the loopback device, one message at a time, read into a buffer of a kibibyte; both ends are in \
             the same process; two cores, two workers. Without a runtime: a loop on each core with half of the \
             connections. On one thread (`LocalRuntime`, tokio's current thread) one core is left idle.",
         figure: Figure::Each,

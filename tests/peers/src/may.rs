@@ -6,7 +6,7 @@
 use crate::cases::Bench;
 use crate::hot::{self, Cold};
 use crate::meter::{Meter, Sample, Times, Work};
-use crate::tasks::{MESSAGE, ON_THEIR_WAY, RING};
+use crate::tasks::{BUFFER, MESSAGE, ON_THEIR_WAY, RING};
 use crate::{sys, tell_port};
 use may::coroutine::{self, JoinHandle};
 use may::net::TcpListener;
@@ -234,7 +234,7 @@ fn tcp(work: Work) -> Sample {
     for (near, far) in hot::tcp_pairs(work.param as usize).expect("connections") {
         let (mut near, mut far) = (sys::may_tcp(near), sys::may_tcp(far));
         go!(move || {
-            let mut message = [0; MESSAGE];
+            let mut message = [0; BUFFER];
             loop {
                 let read = far.read(&mut message).expect("the peer is there");
                 if read == 0 {
@@ -247,9 +247,13 @@ fn tcp(work: Work) -> Sample {
         go!(move || {
             for round in 0_u64.. {
                 near.write_all(&[round as u8; MESSAGE]).expect("room for it");
-                let mut message = [0; MESSAGE];
-                near.read_exact(&mut message).expect("the peer is there");
-                assert_eq!(message, [round as u8; MESSAGE], "another message came back");
+                let (mut message, mut read) = ([0; BUFFER], 0);
+                while read < MESSAGE {
+                    let more = near.read(&mut message[read..]).expect("no error");
+                    assert_ne!(more, 0, "the peer has gone");
+                    read += more;
+                }
+                assert_eq!(message[..read], [round as u8; MESSAGE], "another message came back");
                 if !meter.op() {
                     break;
                 }
