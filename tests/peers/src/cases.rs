@@ -1,5 +1,6 @@
 //! What is measured: the benchmarks, and the rows that are made of them.
 
+use crate::Options;
 use crate::meter::Work;
 use clap::ValueEnum;
 
@@ -389,8 +390,8 @@ pub(crate) const CASES: &[Case] = &[
 
 impl Case {
     /// How much of it a sample is.
-    pub(crate) fn work(&self, quick: bool) -> Work {
-        let ops = if quick { (self.ops / 20).max(10) } else { self.ops };
+    pub(crate) fn work(&self, options: &Options) -> Work {
+        let ops = if options.quick { (self.ops / 20).max(10) } else { self.ops } * options.work;
         // The ends of 100 pairs and what a runtime needs have to find room beside the idle ones.
         let room = crate::sys::open_files().saturating_sub(2 * 100 + 100);
         let param = if self.bench == Bench::Idle { self.param.min(room) } else { self.param };

@@ -63,6 +63,9 @@ pub(crate) struct Options {
     /// Two rounds with a twentieth of the work: shows that everything works, and measures nothing.
     #[arg(long)]
     quick: bool,
+    /// So many times the work in each sample: with 60, `churn` takes a place of the slab through more than 2^20 uses.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    work: u64,
     /// Where the tables, samples and charts go.
     #[arg(long, default_value = "target/peers")]
     out: PathBuf,

@@ -238,6 +238,17 @@ fn table(cells: &[Cell]) -> String {
             calls(cell),
         );
     }
+    if case.bench == Bench::Churn {
+        let grown = cells.iter().map(|cell| {
+            let most = cell.samples.iter().map(|sample| sample.grown_kib).max().unwrap_or(0);
+            format!("{} {most}", cell.peer.title().replace(", ", " "))
+        });
+        let grown = grown.collect::<Vec<_>>().join(", ");
+        let _ = write!(
+            text,
+            "\nBy how much memory has grown meanwhile, in KiB, the most of all samples: {grown}."
+        );
+    }
     text.trim_end().to_owned()
 }
 

@@ -152,10 +152,8 @@ pub(crate) fn run(options: &Options) -> Anything<()> {
     );
 
     let allowed = sys::cores()?;
-    let mut cells: Vec<Cell> = chosen
-        .iter()
-        .map(|&(case, peer)| Cell::new(case, peer, case.work(options.quick)))
-        .collect();
+    let mut cells: Vec<Cell> =
+        chosen.iter().map(|&(case, peer)| Cell::new(case, peer, case.work(options))).collect();
     let counts = if options.no_calls { 0 } else { cells.len() };
     let progress = ProgressBar::new((cells.len() * rounds as usize + counts) as u64);
     progress.set_style(ProgressStyle::with_template(
