@@ -2,7 +2,9 @@
 
 use super::bench::{Bench, Tally, Waited};
 use super::traffic::{Simulated, write_one};
-use super::turns::{kept, over_without, pipe, reads, undriven};
+use super::turns::{
+    ended, kept, over_without, pipe, reads, undriven, waits_and_ends, writes_and_ends,
+};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -12,8 +14,8 @@ use netpoller::ready::Ready;
 use netpoller::source::Source;
 use netpoller_spec::Mode;
 use netpoller_spec::token::Token;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The scenarios of this file.
 pub const ALL: &[Scenario] = &[
@@ -23,6 +25,7 @@ pub const ALL: &[Scenario] = &[
     detach_hands_over_the_bench::SCENARIO,
     attach_gets_the_waiter_out::SCENARIO,
     attach_twice::SCENARIO,
+    detach_twice::SCENARIO,
     attach_between_two_waiters::SCENARIO,
 ];
 
@@ -127,31 +130,38 @@ scenario! {
         let poller = undriven::<E>();
         let [one, to_one] = pipe(&poller);
         let [two, to_two] = pipe(&poller);
+        write_one::<E>(&to_one, 7);
         let attached = poller.attach();
         let ends = kept([&one, &to_one, &two, &to_two]);
         Plan::new()
-            .thread("reader-1", move || reads::<E>(&one))
-            .thread("reader-2", move || reads::<E>(&two))
-            .thread("driver", move || drop(attached))
-            .thread("writer", move || {
-                write_one::<E>(&to_one, 7);
-                write_one::<E>(&to_two, 7);
+            .thread("waiter-1", move || waits_and_ends::<E>(&one))
+            .thread("waiter-2", move || waits_and_ends::<E>(&two))
+            .thread("driver", move || {
+                drop(attached);
+                E::forget(2);
+                writes_and_ends::<E>(&[&to_two]);
             })
             .finally(over_without(poller, ends))
     }
 }
 
-/// Drives for as long as it takes to bring a byte to the reader.
+/// Brings a byte to the reader, and polls for it; the caller is attached.
+fn brings<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<Simulated<E>>) {
+    write_one::<E>(writer, 7);
+    let mut ready = Ready::with_batch(2);
+    poller.poll(&mut ready, None).expect("the simulated kernel polls");
+    ready.wake_all();
+}
+
+/// Drives for as long as it takes to bring a byte to the reader. For the only one that does: others
+/// could hold the lock that it looks into.
 fn brings_and_drives<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<Simulated<E>>) {
     let attached = poller.attach();
     let inside = poller.peek_turn_is_in_kernel();
     assert_that(!inside, || {
         "NP-TURN-5: a blocking wait is in the kernel, and I am attached".into()
     });
-    write_one::<E>(writer, 7);
-    let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, None).expect("the simulated kernel polls");
-    ready.wake_all();
+    brings::<E>(poller, writer);
     let inside = poller.peek_turn_is_in_kernel();
     assert_that(!inside, || "NP-TURN-5: a blocking wait has gone into the kernel".into());
     drop(attached);
@@ -176,22 +186,61 @@ scenario! {
 }
 
 scenario! {
-    /// Two threads begin to drive and end to, at the same time, while a third one waits. Whoever is
-    /// not the last one to go hands nothing over.
+    /// Two threads begin to drive at the same time, while a third one is in the kernel, or about to be.
+    /// Both wait until it is out, and both are told; then it leaves the kernel to them.
     family: Attach;
-    rules: "NP-TURN-5 NP-TURN-6";
-    from: "guards are counted";
+    rules: "NP-TURN-5";
+    from: "several may wait until the kernel is left";
     fn attach_twice<E>() -> Plan {
         let poller = undriven::<E>();
         let [reader, writer] = pipe(&poller);
         let (driver, other) = (poller.clone(), poller.clone());
         let ends = kept([&reader, &writer]);
+        // Until all threads have ended, somebody drives.
+        let guards = [(); 2].map(|()| Arc::new(Mutex::new(None)));
+        let [first, second] = guards.clone();
+        let over = over_without(poller, ends);
         Plan::new()
-            .thread("reader", move || reads::<E>(&reader))
-            .thread("driver-1", move || drop(driver.attach()))
+            .thread("waiter", move || waits_and_ends::<E>(&reader))
+            .thread("driver-1", move || {
+                *first.lock().expect("this thread's only") = Some(driver.attach());
+                ended::<E>();
+            })
             .thread("driver-2", move || {
-                drop(other.attach());
-                write_one::<E>(&writer, 7);
+                let attached = other.attach();
+                E::forget(1);
+                brings::<E>(&other, &writer);
+                *second.lock().expect("this thread's only") = Some(attached);
+                ended::<E>();
+            })
+            .finally(move || {
+                drop(guards);
+                over();
+            })
+    }
+}
+
+scenario! {
+    /// Two threads drive and end to, at the same time, while a third one begins to wait. Whoever is not
+    /// the last one to go hands nothing over.
+    family: Attach;
+    rules: "NP-TURN-1 NP-TURN-6";
+    from: "guards are counted";
+    fn detach_twice<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let (first, second) = (poller.attach(), poller.attach());
+        let ends = kept([&reader, &writer]);
+        Plan::new()
+            .thread("waiter", move || waits_and_ends::<E>(&reader))
+            .thread("driver-1", move || {
+                drop(first);
+                ended::<E>();
+            })
+            .thread("driver-2", move || {
+                drop(second);
+                E::forget(1);
+                writes_and_ends::<E>(&[&writer]);
             })
             .finally(over_without(poller, ends))
     }
@@ -207,14 +256,18 @@ scenario! {
         let poller = undriven::<E>();
         let [one, to_one] = pipe(&poller);
         let [two, to_two] = pipe(&poller);
+        write_one::<E>(&to_one, 7);
         let driver = poller.clone();
         let ends = kept([&one, &to_one, &two, &to_two]);
         Plan::new()
-            .thread("reader-1", move || reads::<E>(&one))
-            .thread("reader-2", move || reads::<E>(&two))
+            .thread("waiter-1", move || waits_and_ends::<E>(&one))
+            .thread("waiter-2", move || waits_and_ends::<E>(&two))
             .thread("driver", move || {
-                brings_and_drives::<E>(&driver, &to_one);
-                write_one::<E>(&to_two, 7);
+                let attached = driver.attach();
+                E::forget(2);
+                drop(attached);
+                E::forget(1);
+                writes_and_ends::<E>(&[&to_two]);
             })
             .finally(over_without(poller, ends))
     }

@@ -31,6 +31,7 @@ pub const ALL: &[Scenario] = &[
     turn_deadline_of_the_one_that_polls::SCENARIO,
     turn_two_readers_of_one_pipe::SCENARIO,
     turn_three_waiters::SCENARIO,
+    turn_three_at_once::SCENARIO,
     break_between_turns::SCENARIO,
     poll_in_passing::SCENARIO,
 ];
@@ -68,10 +69,30 @@ pub(super) fn over_without<E: Engine, const N: usize>(
     }
 }
 
+/// The last thing that a thread does: how it came here is nobody's business any more, and an engine that
+/// recognises states sees one where it saw as many as there are ways.
+pub(super) fn ended<E: Engine>() {
+    E::forget(0);
+}
+
 /// Reads a byte that comes.
 pub(super) fn reads<E: Engine>(source: &Source<Simulated<E>>) {
     let got = read_one::<E>(source);
     assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
+}
+
+/// Reads a byte that comes, and has nothing else to do.
+pub(super) fn reads_and_ends<E: Engine>(source: &Source<Simulated<E>>) {
+    reads::<E>(source);
+    ended::<E>();
+}
+
+/// Writes a byte to each, one after the other, and has nothing else to do.
+pub(super) fn writes_and_ends<E: Engine>(to: &[&End<E>]) {
+    for (place, writer) in to.iter().enumerate() {
+        write_one::<E>(writer, 7);
+        E::forget(place as u64);
+    }
 }
 
 scenario! {
@@ -116,10 +137,16 @@ scenario! {
 }
 
 /// Waits without a system call before it.
-fn waits<E: Engine>(source: &Source<Simulated<E>>) {
+pub(super) fn waits<E: Engine>(source: &Source<Simulated<E>>) {
     let mut waiter = source.waiter(Mode::Read).expect("the only waiter");
     let waited = waiter.wait();
     assert_that(waited.is_ok(), || format!("the waiter got {waited:?}"));
+}
+
+/// Waits without a system call before it, and has nothing else to do.
+pub(super) fn waits_and_ends<E: Engine>(source: &Source<Simulated<E>>) {
+    waits::<E>(source);
+    ended::<E>();
 }
 
 scenario! {
@@ -155,12 +182,9 @@ scenario! {
         let [two, to_two] = pipe(&poller);
         let ends = kept([&one, &to_one, &two, &to_two]);
         Plan::new()
-            .thread("reader-1", move || reads::<E>(&one))
-            .thread("reader-2", move || reads::<E>(&two))
-            .thread("writer", move || {
-                write_one::<E>(&to_one, 7);
-                write_one::<E>(&to_two, 7);
-            })
+            .thread("reader-1", move || reads_and_ends::<E>(&one))
+            .thread("reader-2", move || reads_and_ends::<E>(&two))
+            .thread("writer", move || writes_and_ends::<E>(&[&to_one, &to_two]))
             .finally(over_without(poller, ends))
     }
 }
@@ -205,12 +229,14 @@ scenario! {
             .thread("closed", move || {
                 let got = read_one::<E>(&one);
                 assert_that(got == Err(Some(Reason::Closed)), || format!("the reader got {got:?}"));
+                ended::<E>();
             })
-            .thread("reader", move || reads::<E>(&two))
+            .thread("reader", move || reads_and_ends::<E>(&two))
             .thread("closer", move || {
                 let closed = closer.close();
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
-                write_one::<E>(&to_two, 7);
+                E::forget(1);
+                writes_and_ends::<E>(&[&to_two]);
             })
             .finally(over_without(poller, ends))
     }
@@ -272,18 +298,19 @@ scenario! {
         let other = Arc::clone(&reader);
         let ends = kept([&reader, &writer]);
         Plan::new()
-            .thread("reader-1", move || reads::<E>(&reader))
-            .thread("reader-2", move || reads::<E>(&other))
+            .thread("reader-1", move || reads_and_ends::<E>(&reader))
+            .thread("reader-2", move || reads_and_ends::<E>(&other))
             .thread("writer", move || {
-                write_one::<E>(&writer, 7);
-                write_one::<E>(&writer, 7);
+                let wrote = writer.try_write(&[7, 7]);
+                assert_that(matches!(wrote, Ok(2)), || format!("the writer got {wrote:?}"));
+                ended::<E>();
             })
             .finally(over_without(poller, ends))
     }
 }
 
 scenario! {
-    /// Three threads wait, and a fourth one brings a byte to each.
+    /// Three threads wait, two of them for what is there already, and a fourth one brings a byte to the third.
     family: Turn;
     rules: "NP-TURN-1 NP-TURN-2 NP-TURN-3";
     from: "one of the bench is called, and one only";
@@ -291,16 +318,36 @@ scenario! {
         let poller = undriven::<E>();
         let pipes = [(); 3].map(|()| pipe(&poller));
         let [[one, to_one], [two, to_two], [three, to_three]] = pipes;
+        write_one::<E>(&to_one, 7);
+        write_one::<E>(&to_two, 7);
         let ends = kept([&one, &to_one, &two, &to_two, &three, &to_three]);
         Plan::new()
-            .thread("reader-1", move || reads::<E>(&one))
-            .thread("reader-2", move || reads::<E>(&two))
-            .thread("reader-3", move || reads::<E>(&three))
-            .thread("writer", move || {
-                for writer in [to_one, to_two, to_three] {
-                    write_one::<E>(&writer, 7);
-                }
-            })
+            .thread("waiter-1", move || waits_and_ends::<E>(&one))
+            .thread("waiter-2", move || waits_and_ends::<E>(&two))
+            .thread("waiter-3", move || waits_and_ends::<E>(&three))
+            .thread("writer", move || writes_and_ends::<E>(&[&to_three]))
+            .finally(over_without(poller, ends))
+    }
+}
+
+scenario! {
+    /// Three threads wait for what is there already. Whoever polls harvests it all, so that two are woken
+    /// on the bench, of whom one is called as well, and passes that on.
+    family: Turn;
+    rules: "NP-TURN-2 NP-TURN-3";
+    from: "one of the bench is called, and one only";
+    fn turn_three_at_once<E>() -> Plan {
+        let poller = undriven::<E>();
+        let pipes = [(); 3].map(|()| pipe(&poller));
+        let [[one, to_one], [two, to_two], [three, to_three]] = pipes;
+        for writer in [&to_one, &to_two, &to_three] {
+            write_one::<E>(writer, 7);
+        }
+        let ends = kept([&one, &to_one, &two, &to_two, &three, &to_three]);
+        Plan::new()
+            .thread("waiter-1", move || waits_and_ends::<E>(&one))
+            .thread("waiter-2", move || waits_and_ends::<E>(&two))
+            .thread("waiter-3", move || waits_and_ends::<E>(&three))
             .finally(over_without(poller, ends))
     }
 }
@@ -319,18 +366,21 @@ scenario! {
         let seen = Arc::clone(&work);
         let ends = kept([&reader, &writer]);
         Plan::new()
-            .thread("reader", move || reads::<E>(&reader))
+            .thread("reader", move || reads_and_ends::<E>(&reader))
             .thread("loop", move || {
                 let mut ready = Ready::with_batch(2);
                 while seen.load(Ordering::Acquire) == 0 {
                     polls.poll(&mut ready, None).expect("the simulated kernel polls");
                     ready.wake_all();
+                    E::forget(1);
                 }
+                ended::<E>();
             })
             .thread("breaker", move || {
                 work.store(1, Ordering::Release);
                 breaks.wake().expect("the simulated kernel takes tokens");
-                write_one::<E>(&writer, 7);
+                E::forget(1);
+                writes_and_ends::<E>(&[&writer]);
             })
             .finally(over_without(poller, ends))
     }
