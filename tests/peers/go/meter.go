@@ -78,7 +78,7 @@ func newMeter(work Work) *Meter {
 
 // inSwarmsOf makes batches longer, for operations that end in swarms.
 func (m *Meter) inSwarmsOf(many uint64) *Meter {
-	m.batch = max(m.batch, 2*many)
+	m.batch = min(max(m.batch, 2*many), m.ops)
 	return m
 }
 

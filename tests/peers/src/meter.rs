@@ -89,7 +89,7 @@ impl Meter {
 
     /// Longer batches, for operations that end in swarms: a swarm and the pause behind it belong together.
     pub(crate) fn in_swarms_of(self, many: u64) -> Meter {
-        Meter { batch: self.batch.max(2 * many), ..self }
+        Meter { batch: self.batch.max(2 * many).min(self.ops), ..self }
     }
 
     /// How many operations there are to do, with those before the measuring.

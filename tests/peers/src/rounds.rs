@@ -182,7 +182,7 @@ pub(crate) fn run(options: &Options) -> Anything<()> {
         for cell in &mut cells {
             progress.set_message(format!("system calls of {}", cell.case.id));
             sys::use_cores(&allowed, cell.case.cores)?;
-            cell.calls = counter.count(&programs, cell).map_err(|why| why.to_string());
+            cell.calls = counter.count(&programs, cell)?;
             progress.inc(1);
         }
     }
