@@ -14,7 +14,7 @@ use crate::poller::{Poller, Shape};
 use crate::ready::Ready;
 use crate::seam::os::{Worker, spawn, yield_now};
 use crate::seam::{Arc, Mutex, OnceLock, Ordering, Os, Portable, Primitives, System};
-use crate::turns::{Kept, block};
+use crate::turns::{Attached, Kept, block};
 use core::task::Poll;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -131,10 +131,9 @@ impl<S: Real> Poller<S> {
             return Err(Reason::Forked.into());
         }
         let stop = Arc::new(Stop::new(0));
-        let (poller, seen) = (self.clone(), Arc::clone(&stop));
-        let attached = self.attach();
+        let (attached, seen) = (self.attach(), Arc::clone(&stop));
         let thread = spawn("netpoller-driver", move || {
-            drive(&poller, &seen);
+            drive(&attached, &seen);
             drop(attached); // hands over
         })?;
         Ok(Driver { poller: self.clone(), stop, thread: Some(thread) })
@@ -174,12 +173,12 @@ fn wait_for_ever<S: System>(poller: &Poller<S>) {
     }
 }
 
-fn drive<S: Real>(poller: &Poller<S>, stop: &Stop) {
+fn drive<S: Real>(attached: &Attached<S>, stop: &Stop) {
     let mut ready = Ready::new();
     // Acquire: pairs with the store in `Driver::drop`. That the store is seen by the driver it is
     // meant for follows from NP-BREAK-4: the break comes after it.
     while stop.load(Ordering::Acquire) == 0 {
-        let polled = poller.poll(&mut ready, None);
+        let polled = attached.poll(&mut ready, None);
         // A waker that panics is its owner's misfortune: the panic hook has reported it, the
         // other wakers were woken (NP-WAKE-2), and all other tasks still need this thread.
         let _reported = catch_unwind(AssertUnwindSafe(|| ready.wake_all()));
@@ -189,7 +188,7 @@ fn drive<S: Real>(poller: &Poller<S>, stop: &Stop) {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
             // The event queue is not usable any more: nobody will ever be woken by it, so
             // nobody may go on waiting.
-            Err(_) => return poller.close_all(),
+            Err(_) => return attached.poller().close_all(),
         }
     }
 }

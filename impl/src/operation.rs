@@ -184,7 +184,9 @@ impl<'a, S: System> Operation<'a, S> {
     fn pause(&mut self) {
         if core::mem::take(&mut self.user) {
             let left = self.source.lock.leave(Some(self.mode));
-            wake(self.source.left(left).all());
+            if let Some(woken) = self.source.left(left) {
+                wake(woken.all());
+            }
         }
     }
 
@@ -206,7 +208,11 @@ impl<'a, S: System> Operation<'a, S> {
             (false, false) => (Left::Nothing, None),
         };
         // Both, and last: a waker that panics keeps nobody asleep.
-        wake(source.left(left).all().chain([next]));
+        match (source.left(left), next) {
+            (None, None) => {}
+            (None, Some(next)) => next.wake(),
+            (Some(woken), next) => wake(woken.all().chain([next])),
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl<S: System> Source<S> {
         let woken = self.left(left);
         // Last, so that a waker that panics leaves nothing half done.
         let queued = queued.into_iter().flatten().map(|(_, waker)| Some(waker));
-        wake(queued.chain(parked).chain(woken.all()));
+        wake(queued.chain(parked).chain(woken.into_iter().flat_map(Woken::all)));
         // In blocking mode a thread may sit in read(2) for as long as it likes.
         Ok(self.place.is_some() || left == Left::Destroy)
     }
@@ -226,11 +226,12 @@ impl<S: System> Source<S> {
         }
     }
 
-    /// A user has left; the last one destroys. The wakers are the caller's to wake.
-    pub(crate) fn left(&self, left: Left) -> Woken {
+    /// A user has left; the last one destroys. The wakers are the caller's to wake. `None`: there is nobody
+    /// to be woken, which is what every operation but the last one meets.
+    pub(crate) fn left(&self, left: Left) -> Option<Woken> {
         match left {
-            Left::Nothing => Woken::default(),
-            Left::Destroy => self.destroy(), // NP-FD-3
+            Left::Nothing => None,
+            Left::Destroy => Some(self.destroy()), // NP-FD-3
         }
     }
 
@@ -277,7 +278,7 @@ pub(crate) fn why(refused: Entered) -> io::Error {
 }
 
 /// The wakers of those who were woken by the end of a descriptor, to be woken outside all locks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Woken {
     wakers: [Wakers; 2],
     closer: Option<Waker>,
@@ -322,7 +323,9 @@ impl<S: System> FdGuard<'_, S> {
 impl<S: System> Drop for FdGuard<'_, S> {
     fn drop(&mut self) {
         let left = self.source.lock.leave(None);
-        wake(self.source.left(left).all());
+        if let Some(woken) = self.source.left(left) {
+            wake(woken.all());
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use netpoller::desc::Wait;
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
 use netpoller::source::Source;
+use netpoller::turns::Attached;
 use netpoller_spec::Mode;
 use netpoller_spec::token::Token;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,11 +146,11 @@ scenario! {
     }
 }
 
-/// Brings a byte to the reader, and polls for it; the caller is attached.
-fn brings<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<Simulated<E>>) {
+/// Brings a byte to the reader, and polls for it.
+fn brings<E: Engine>(attached: &Attached<Simulated<E>>, writer: &Source<Simulated<E>>) {
     write_one::<E>(writer, 7);
     let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, None).expect("the simulated kernel polls");
+    attached.poll(&mut ready, None).expect("the simulated kernel polls");
     ready.wake_all();
 }
 
@@ -161,7 +162,7 @@ fn brings_and_drives<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<S
     assert_that(!inside, || {
         "NP-TURN-5: a blocking wait is in the kernel, and I am attached".into()
     });
-    brings::<E>(poller, writer);
+    brings::<E>(&attached, writer);
     let inside = poller.peek_turn_is_in_kernel();
     assert_that(!inside, || "NP-TURN-5: a blocking wait has gone into the kernel".into());
     drop(attached);
@@ -209,7 +210,7 @@ scenario! {
             .thread("driver-2", move || {
                 let attached = other.attach();
                 E::forget(1);
-                brings::<E>(&other, &writer);
+                brings::<E>(&attached, &writer);
                 *second.lock().expect("this thread's only") = Some(attached);
                 ended::<E>();
             })
