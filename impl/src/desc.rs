@@ -206,7 +206,9 @@ impl<S: System> Incarnation<'_, S> {
     fn check_and_reset(&self, mode: Mode) -> Result<(), Reason> {
         self.check(mode)?;
         let (_outcome, evicted) = self.desc.slot(mode).reset(&self.at(mode));
-        wake([evicted, None]);
+        if let Some(waker) = evicted {
+            waker.wake();
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::poller::{Poller, Shape};
 use crate::ready::Ready;
 use crate::seam::os::{Worker, spawn, yield_now};
 use crate::seam::{Arc, Mutex, OnceLock, Ordering, Os, Portable, Primitives, System};
-use crate::turns::{Kept, block};
+use crate::turns::{Attached, Kept, block};
 use core::task::Poll;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -123,6 +123,41 @@ impl<S: Real> Poller<S> {
     /// Dropping the last driver ends no wait: tasks stay parked until somebody polls again or
     /// their sources are closed.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::task::{Context, Poll, Wake, Waker};
+    /// use std::thread::Thread;
+    ///
+    /// /// The smallest executor: a thread.
+    /// struct Unpark(Thread);
+    ///
+    /// impl Wake for Unpark {
+    ///     fn wake(self: Arc<Self>) {
+    ///         self.0.unpark();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let driver = poller.drive()?; // polls for the future below
+    /// let (socket, peer) = poller.stream_pair()?;
+    /// peer.try_write(b"x")?;
+    ///
+    /// let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    /// let mut byte = [0];
+    /// let mut read = std::pin::pin!(socket.async_read(&mut byte));
+    /// let count = loop {
+    ///     match read.as_mut().poll(&mut Context::from_waker(&waker)) {
+    ///         Poll::Ready(count) => break count?,
+    ///         Poll::Pending => std::thread::park(),
+    ///     }
+    /// };
+    /// assert_eq!(count, 1);
+    /// drop(driver);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the thread cannot be started. [`Reason::Forked`] in a child that was forked.
@@ -131,10 +166,9 @@ impl<S: Real> Poller<S> {
             return Err(Reason::Forked.into());
         }
         let stop = Arc::new(Stop::new(0));
-        let (poller, seen) = (self.clone(), Arc::clone(&stop));
-        let attached = self.attach();
+        let (attached, seen) = (self.attach(), Arc::clone(&stop));
         let thread = spawn("netpoller-driver", move || {
-            drive(&poller, &seen);
+            drive(&attached, &seen);
             drop(attached); // hands over
         })?;
         Ok(Driver { poller: self.clone(), stop, thread: Some(thread) })
@@ -174,12 +208,12 @@ fn wait_for_ever<S: System>(poller: &Poller<S>) {
     }
 }
 
-fn drive<S: Real>(poller: &Poller<S>, stop: &Stop) {
+fn drive<S: Real>(attached: &Attached<S>, stop: &Stop) {
     let mut ready = Ready::new();
     // Acquire: pairs with the store in `Driver::drop`. That the store is seen by the driver it is
     // meant for follows from NP-BREAK-4: the break comes after it.
     while stop.load(Ordering::Acquire) == 0 {
-        let polled = poller.poll(&mut ready, None);
+        let polled = attached.poll(&mut ready, None);
         // A waker that panics is its owner's misfortune: the panic hook has reported it, the
         // other wakers were woken (NP-WAKE-2), and all other tasks still need this thread.
         let _reported = catch_unwind(AssertUnwindSafe(|| ready.wake_all()));
@@ -189,7 +223,7 @@ fn drive<S: Real>(poller: &Poller<S>, stop: &Stop) {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
             // The event queue is not usable any more: nobody will ever be woken by it, so
             // nobody may go on waiting.
-            Err(_) => return poller.close_all(),
+            Err(_) => return attached.poller().close_all(),
         }
     }
 }

@@ -297,7 +297,7 @@ impl<S: System> Worker<'_, S> {
         let work = work(place);
         self.searching = true;
         if place == Rest::Poll {
-            let polled = if work { Ok(0) } else { idle.poller.poll(ready, None) };
+            let polled = if work { Ok(0) } else { idle.poller.poll_attended(ready, None) };
             idle.apply(|word| Move::Set(back(word), ())); // NP-IDLE-8
             return polled.map(|_| if work { Slept::Work } else { Slept::Polled });
         }

@@ -30,7 +30,7 @@ use crate::desc::{Wait, wake};
 use crate::error::{Reason, WaitError};
 use crate::fd_lock::{GivenUp, Ticket, Turn};
 use crate::seam::System;
-use crate::source::{Fd, Source, why};
+use crate::source::{Fd, Source, Woken, why};
 use crate::turns::{Kept, block};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -226,7 +226,9 @@ impl<'a, S: System> Operation<'a, S> {
     fn pause(&mut self) {
         if core::mem::take(&mut self.user) {
             let left = self.source.lock.leave(Some(self.mode));
-            wake(self.source.left(left).all());
+            if let Some(woken) = self.source.left(left) {
+                wake(woken.all());
+            }
         }
     }
 
@@ -248,7 +250,17 @@ impl<'a, S: System> Operation<'a, S> {
             (false, false) => GivenUp::nothing(Left::Nothing),
         };
         // All, and last: a waker that panics keeps nobody asleep.
-        wake(source.left(left).all().chain([next]).chain(polls.into_iter().map(Some)));
+        match (source.left(left), next) {
+            (None, None) if polls.is_empty() => {}
+            (None, Some(next)) if polls.is_empty() => next.wake(),
+            (woken, next) => wake(
+                woken
+                    .into_iter()
+                    .flat_map(Woken::all)
+                    .chain([next])
+                    .chain(polls.into_iter().map(Some)),
+            ),
+        }
     }
 }
 
@@ -272,6 +284,29 @@ impl<S: System> Source<S> {
     /// The right to wait for readiness in one direction. There is one per direction at a time:
     /// it is what tells the same task that polls again from a second one. Reads and writes
     /// queue while somebody has it.
+    ///
+    /// ```
+    /// use netpoller::Mode;
+    /// use std::io::{ErrorKind, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, peer) = poller.stream_pair()?;
+    /// let mut waiter = socket.waiter(Mode::Read)?;
+    /// assert_eq!(socket.waiter(Mode::Read).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    ///
+    /// (&peer).write_all(b"x")?;
+    /// waiter.prepare()?;
+    /// let count = loop {
+    ///     match socket.try_read(&mut [0; 8]) {
+    ///         Err(error) if error.kind() == ErrorKind::WouldBlock => waiter.wait()?,
+    ///         done => break done?,
+    ///     }
+    /// };
+    /// assert_eq!(count, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -91,6 +91,7 @@ pub(crate) struct Shared<S: System> {
 }
 
 /// Sizes that a model shrinks to reach the edges.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Entries in the first segment of the slab, rounded up to a power of two.
@@ -114,6 +115,7 @@ impl<S: System> Poller<S> {
     ///
     /// When the kernel cannot make an event queue, for example because the table of descriptors
     /// is full.
+    #[doc(hidden)]
     pub fn on(system: S, shape: Shape) -> io::Result<Self> {
         let queue = system.kernel().queue()?;
         let shared = |poller: &_| Shared {
@@ -148,6 +150,23 @@ impl<S: System> Poller<S> {
     /// of kind `InvalidData` when an event arrived that no registration of this poller explains
     /// (foreign code added to the queue); the other events of the batch were applied.
     pub fn poll(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<usize> {
+        let turns = self.shared.turns.as_ref().filter(|_| timeout != Some(Duration::ZERO));
+        let outside = turns.map(|turns| turns.enter(self));
+        if let Some(None) = outside {
+            ready.wake_all();
+            (ready.broken, ready.stale) = (true, 0); // NP-TURN-7
+            return Ok(0);
+        }
+        self.poll_attended(ready, timeout)
+    }
+
+    /// The same for a caller that knows the poller to be driven until this returns: it need not say that
+    /// it polls.
+    pub(crate) fn poll_attended(
+        &self,
+        ready: &mut Ready<S>,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
         ready.wake_all();
         let sleep = match timeout {
             None => Sleep::Until(time::NEVER),
@@ -156,15 +175,11 @@ impl<S: System> Poller<S> {
                 Sleep::Until(self.shared.system.now().saturating_add(timeout).as_nanos())
             }
         };
-        let turns = self.shared.turns.as_ref().filter(|_| sleep != Sleep::Not);
-        let outside = turns.map(|turns| turns.enter(self));
-        if let Some(None) = outside {
-            (ready.broken, ready.stale) = (true, 0); // NP-TURN-7
-            return Ok(0);
-        }
         loop {
             let over = self.turn(ready, sleep)?;
-            if let Some(turns) = turns.filter(|_| ready.broken) {
+            if ready.broken
+                && let Some(turns) = &self.shared.turns
+            {
                 turns.break_was_wanted();
             }
             if over || ready.broken || ready.batch.len() > 0 || !ready.wakers.is_empty() {
@@ -237,6 +252,20 @@ impl<S: System> Poller<S> {
     ///
     /// What the caller wrote before is seen by whoever returns because of this break. Costs one
     /// system call, or none while an earlier break is still on its way (NP-BREAK-1).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let other = poller.clone();
+    /// let waker = std::thread::spawn(move || other.wake());
+    /// let mut ready = netpoller::Ready::new();
+    /// while !ready.broken() {
+    ///     poller.poll(&mut ready, None)?;
+    /// }
+    /// waker.join().expect("the waker panicked")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -384,7 +413,9 @@ impl<S: System> Poller<S> {
             // A hint for the counter only; NP-GEN-1 is kept by the slots themselves.
             *report_to.stale += usize::from(incarnation.stale());
             let wakers = incarnation.notify(report(event.bits));
-            report_to.wakers.extend(wakers.into_iter().flatten());
+            let [reader, writer] = wakers;
+            report_to.wakers.extend(reader);
+            report_to.wakers.extend(writer);
         }
         foreign
     }

@@ -70,6 +70,23 @@ impl<S: System> Source<S> {
     /// ever.** On a descriptor in blocking mode ([`Poller::adopt`]) it does not wait, because the
     /// user may sit in read(2); the number is given back when that returns.
     ///
+    /// ```
+    /// use netpoller::Reason;
+    /// use std::io::Read;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, _peer) = poller.stream_pair()?;
+    /// std::thread::scope(|scope| {
+    ///     let reader = scope.spawn(|| (&socket).read(&mut [0; 8]));
+    ///     socket.close()?; // whether the reader sleeps already or not
+    ///     let ended = reader.join().expect("the reader panicked").unwrap_err();
+    ///     assert_eq!(Reason::of(&ended), Some(Reason::Closed));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Reason::Closed`] when the source was closed before; such a call does not wait. Those of
@@ -108,7 +125,7 @@ impl<S: System> Source<S> {
         let woken = self.left(left);
         // Last, so that a waker that panics leaves nothing half done.
         let queued = queued.into_iter().flatten().map(Some);
-        wake(queued.chain(parked).chain(woken.all()));
+        wake(queued.chain(parked).chain(woken.into_iter().flat_map(Woken::all)));
         // In blocking mode a thread may sit in read(2) for as long as it likes.
         Ok(self.place.is_some() || left == Left::Destroy)
     }
@@ -118,6 +135,21 @@ impl<S: System> Source<S> {
     ///
     /// Whoever reads or writes through it takes no turn and consumes no readiness. Changing the
     /// file's mode to blocking makes operations on this source block their thread.
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, _peer) = poller.stream_pair()?;
+    /// let number = socket.fd()?;
+    /// let copy = number.as_fd().try_clone_to_owned()?;
+    /// drop(number); // else a close would wait for it
+    /// socket.close()?;
+    /// # drop(copy);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -226,11 +258,12 @@ impl<S: System> Source<S> {
         }
     }
 
-    /// A user has left; the last one destroys. The wakers are the caller's to wake.
-    pub(crate) fn left(&self, left: Left) -> Woken {
+    /// A user has left; the last one destroys. The wakers are the caller's to wake. `None`: there is nobody
+    /// to be woken, which is what every operation but the last one meets.
+    pub(crate) fn left(&self, left: Left) -> Option<Woken> {
         match left {
-            Left::Nothing => Woken::default(),
-            Left::Destroy => self.destroy(), // NP-FD-3
+            Left::Nothing => None,
+            Left::Destroy => Some(self.destroy()), // NP-FD-3
         }
     }
 
@@ -277,7 +310,7 @@ pub(crate) fn why(refused: Entered) -> io::Error {
 }
 
 /// The wakers of those who were woken by the end of a descriptor, to be woken outside all locks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Woken {
     wakers: [Wakers; 2],
     closer: Option<Waker>,
@@ -322,7 +355,9 @@ impl<S: System> FdGuard<'_, S> {
 impl<S: System> Drop for FdGuard<'_, S> {
     fn drop(&mut self) {
         let left = self.source.lock.leave(None);
-        wake(self.source.left(left).all());
+        if let Some(woken) = self.source.left(left) {
+            wake(woken.all());
+        }
     }
 }
 

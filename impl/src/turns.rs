@@ -66,6 +66,7 @@ use crate::poller::{Poller, Shared};
 use crate::ready::Ready;
 use crate::seam::{Arc, Atomic, Mutex, Ordering, Parker, System, Weak, condensed};
 use core::task::{Poll, Waker};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -413,8 +414,9 @@ impl<S: System> Turns<S> {
     }
 
     /// Somebody drives from now on: `count` counts it. Comes back when no waiter is in the kernel
-    /// (NP-TURN-5).
-    fn take_over(&self, poller: &Poller<S>, count: impl FnOnce(&mut Bench<S>)) {
+    /// (NP-TURN-5). Returns whether whoever polls next is owed a break (NP-TURN-7): none is owed any
+    /// more then, and while somebody drives nobody owes another one.
+    fn take_over(&self, poller: &Poller<S>, count: impl FnOnce(&mut Bench<S>)) -> bool {
         let mut bench = self.bench.lock();
         count(&mut bench);
         while matches!(bench.turn, Turn::Kernel(_)) {
@@ -422,27 +424,33 @@ impl<S: System> Turns<S> {
             bench.leaving.push_back(parker.clone());
             drop(bench);
             if poller.break_poll().is_err() {
-                return; // the event queue is not usable: nobody sleeps in it
+                return false; // the event queue is not usable: nobody sleeps in it
             }
             parker.park();
             bench = self.bench.lock();
         }
+        core::mem::take(&mut bench.owed)
     }
 
     /// A poll from outside that may block begins. `None`: it is owed a break (NP-TURN-7).
     pub(crate) fn enter<'a>(&'a self, poller: &Poller<S>) -> Option<Outside<'a, S>> {
-        self.take_over(poller, |bench| bench.outside += 1);
+        let owed = self.take_over(poller, |bench| bench.outside += 1);
         let outside = Outside { turns: self };
-        let owed = core::mem::take(&mut self.bench.lock().owed);
         (!owed).then_some(outside)
     }
 
     fn attach(&self, poller: &Poller<S>) {
-        self.take_over(poller, |bench| {
+        let owed = self.take_over(poller, |bench| {
             bench.attached += 1;
             // Relaxed: whoever has to see it sees it under the lock.
             self.attached.store(bench.attached, Ordering::Relaxed);
         });
+        if owed {
+            // Polls of whoever is attached do not ask (`Attached::poll`): the break goes the way of
+            // all others, to the next of them. An event queue that takes no token is no longer usable,
+            // and whoever polls it will be told.
+            let _unusable = poller.wake(); // NP-TURN-7
+        }
     }
 
     fn detach(&self, poller: &Poller<S>) {
@@ -482,8 +490,8 @@ impl<S: System> Drop for Outside<'_, S> {
 }
 
 impl<S: System> Poller<S> {
-    /// Says that the caller drives this poller, with a loop that calls [`poll`](Poller::poll) again and
-    /// again, until the guard is dropped. While somebody is attached, blocking waits park and leave
+    /// Says that the caller drives this poller, with a loop that calls [`poll`](Attached::poll) of the guard
+    /// again and again, until that is dropped. While somebody is attached, blocking waits park and leave
     /// the polling to whoever is attached. Comes back when none of them is in the kernel any more.
     ///
     /// A loop that is not attached works, too; but between two of its polls one of the blocking waits
@@ -501,7 +509,7 @@ impl<S: System> Poller<S> {
     /// let mut ready = netpoller::Ready::new();
     /// poller.wake()?;
     /// while !ready.broken() {
-    ///     poller.poll(&mut ready, None)?;
+    ///     attached.poll(&mut ready, None)?;
     ///     ready.wake_all();
     /// }
     /// drop(attached);
@@ -521,6 +529,34 @@ impl<S: System> Poller<S> {
 #[must_use = "dropping it says that nobody drives any more"]
 pub struct Attached<S: System> {
     poller: Poller<S>,
+}
+
+impl<S: System> Attached<S> {
+    /// [`Poller::poll`], for less: nobody has to be told that this thread polls, so no lock is taken for it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (attached, mut ready) = (poller.attach(), netpoller::Ready::new());
+    /// poller.wake()?;
+    /// attached.poll(&mut ready, None)?;
+    /// assert!(ready.broken());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Poller::poll`].
+    pub fn poll(&self, ready: &mut Ready<S>, timeout: Option<Duration>) -> io::Result<usize> {
+        self.poller.poll_attended(ready, timeout)
+    }
+
+    /// What is driven.
+    #[must_use]
+    pub fn poller(&self) -> &Poller<S> {
+        &self.poller
+    }
 }
 
 impl<S: System> Drop for Attached<S> {

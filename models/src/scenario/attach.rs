@@ -11,7 +11,9 @@ use crate::oracle::assert_that;
 use netpoller::desc::Wait;
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
+use netpoller::seam::Atomic;
 use netpoller::source::Source;
+use netpoller::turns::Attached;
 use netpoller_spec::Mode;
 use netpoller_spec::token::Token;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +28,7 @@ pub const ALL: &[Scenario] = &[
     attach_gets_the_waiter_out::SCENARIO,
     attach_twice::SCENARIO,
     detach_twice::SCENARIO,
+    break_before_attach::SCENARIO,
     attach_between_two_waiters::SCENARIO,
 ];
 
@@ -145,11 +148,11 @@ scenario! {
     }
 }
 
-/// Brings a byte to the reader, and polls for it; the caller is attached.
-fn brings<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<Simulated<E>>) {
+/// Brings a byte to the reader, and polls for it.
+fn brings<E: Engine>(attached: &Attached<Simulated<E>>, writer: &Source<Simulated<E>>) {
     write_one::<E>(writer, 7);
     let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, None).expect("the simulated kernel polls");
+    attached.poll(&mut ready, None).expect("the simulated kernel polls");
     ready.wake_all();
 }
 
@@ -161,7 +164,7 @@ fn brings_and_drives<E: Engine>(poller: &Poller<Simulated<E>>, writer: &Source<S
     assert_that(!inside, || {
         "NP-TURN-5: a blocking wait is in the kernel, and I am attached".into()
     });
-    brings::<E>(poller, writer);
+    brings::<E>(&attached, writer);
     let inside = poller.peek_turn_is_in_kernel();
     assert_that(!inside, || "NP-TURN-5: a blocking wait has gone into the kernel".into());
     drop(attached);
@@ -209,7 +212,7 @@ scenario! {
             .thread("driver-2", move || {
                 let attached = other.attach();
                 E::forget(1);
-                brings::<E>(&other, &writer);
+                brings::<E>(&attached, &writer);
                 *second.lock().expect("this thread's only") = Some(attached);
                 ended::<E>();
             })
@@ -241,6 +244,43 @@ scenario! {
                 drop(second);
                 E::forget(1);
                 writes_and_ends::<E>(&[&writer]);
+            })
+            .finally(over_without(poller, ends))
+    }
+}
+
+scenario! {
+    /// A thread asks for a break and then another one begins to drive, or the other way round; a third one
+    /// waits. The break may have reached the one that waits: then it is owed to whoever drives now.
+    family: Attach;
+    rules: "NP-TURN-7 NP-TURN-5 NP-BREAK-4";
+    from: "whoever is attached does not ask what it is owed at each poll";
+    fn break_before_attach<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let (driver, breaks) = (poller.clone(), poller.clone());
+        let work = Arc::new(E::AtomicU32::new(0));
+        let seen = Arc::clone(&work);
+        let ends = kept([&reader, &writer]);
+        Plan::new()
+            .thread("waiter", move || waits_and_ends::<E>(&reader))
+            .thread("driver", move || {
+                let attached = driver.attach();
+                let mut ready = Ready::with_batch(2);
+                while seen.load(Ordering::Acquire) == 0 {
+                    attached.poll(&mut ready, None).expect("the simulated kernel polls");
+                    ready.wake_all();
+                    E::forget(1);
+                }
+                E::forget(2);
+                drop(attached);
+                E::forget(3);
+                writes_and_ends::<E>(&[&writer]);
+            })
+            .thread("breaker", move || {
+                work.store(1, Ordering::Release);
+                breaks.wake().expect("the simulated kernel takes tokens");
+                ended::<E>();
             })
             .finally(over_without(poller, ends))
     }
