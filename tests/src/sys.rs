@@ -175,50 +175,6 @@ pub fn reset_on_close(socket: impl AsFd) -> io::Result<()> {
     checked(unsafe { libc::setsockopt(socket, level, libc::SO_LINGER, value, size) }).map(drop)
 }
 
-/// Sends a byte that is urgent (`MSG_OOB`): it is not among those that the peer reads.
-///
-/// # Errors
-///
-/// Those of send(2).
-pub fn send_urgent(socket: impl AsFd, byte: u8) -> io::Result<()> {
-    let flags = libc::MSG_OOB | libc::MSG_NOSIGNAL;
-    let start = (&raw const byte).cast();
-    // SAFETY: `byte` outlives the call, which only reads it.
-    let sent = unsafe { libc::send(socket.as_fd().as_raw_fd(), start, 1, flags) };
-    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Sends a byte over a Unix socket, and a descriptor with it (`SCM_RIGHTS`).
-///
-/// # Errors
-///
-/// Those of sendmsg(2).
-pub fn send_descriptor(socket: impl AsFd, byte: u8, passed: impl AsFd) -> io::Result<()> {
-    #[repr(C)]
-    struct Control {
-        header: libc::cmsghdr,
-        number: RawFd,
-    }
-    // SAFETY: three numbers; all zeros are such.
-    let mut control: Control = unsafe { std::mem::zeroed() };
-    let length = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
-    control.header.cmsg_len = length as _;
-    control.header.cmsg_level = libc::SOL_SOCKET;
-    control.header.cmsg_type = libc::SCM_RIGHTS;
-    control.number = passed.as_fd().as_raw_fd();
-    let mut piece = libc::iovec { iov_base: (&raw const byte).cast_mut().cast(), iov_len: 1 };
-    // SAFETY: pointers and numbers; all zeros are such.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut piece;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of::<Control>() as _;
-    let socket = socket.as_fd().as_raw_fd();
-    // SAFETY: what `message` points to outlives the call, which only reads it.
-    let sent = unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) };
-    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// The number by which the kernel knows the calling thread.
 #[must_use]
 pub fn thread_number() -> libc::pid_t {
