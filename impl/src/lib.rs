@@ -103,9 +103,11 @@ pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
+mod patience;
 #[doc(hidden)]
 pub mod poller;
 pub mod portable;
+mod readiness;
 #[doc(hidden)]
 pub mod ready;
 #[doc(hidden)]
@@ -155,6 +157,10 @@ pub type TcpListener = net::TcpListener<Os>;
 pub type UnixStream = net::UnixStream<Os>;
 /// A Unix socket that listens. See [`net::UnixListener`] for its methods.
 pub type UnixListener = net::UnixListener<Os>;
+/// A socket of UDP. See [`net::UdpSocket`] for its methods.
+pub type UdpSocket = net::UdpSocket<Os>;
+/// A Unix datagram socket. See [`net::UnixDatagram`] for its methods.
+pub type UnixDatagram = net::UnixDatagram<Os>;
 /// The number of a [`Source`], lent. See [`source::FdGuard`] for its methods.
 pub type FdGuard<'a> = source::FdGuard<'a, Os>;
 /// Why a descriptor could not be registered. See [`register::RegisterError`] for its methods.

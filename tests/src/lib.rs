@@ -28,7 +28,8 @@ macro_rules! backend {
     ($kernel:ident, $types:path) => {
         use netpoller::seam::os::$kernel;
         pub(crate) use types::{
-            Poller, Ready, Source, TcpListener, TcpStream, UnixListener, UnixStream,
+            Poller, Ready, Source, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
+            UnixStream,
         };
         use $types as types;
 

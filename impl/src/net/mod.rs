@@ -1,4 +1,4 @@
-//! Streams and listeners: TCP and Unix.
+//! Sockets: streams, listeners and datagrams, of TCP, UDP and Unix.
 //!
 //! Each type is a [`Source`](crate::source::Source) with what its kind of socket can do besides, and
 //! lends it (`Deref`): so every stream reads, writes, shuts and closes in both styles, and takes
@@ -8,19 +8,24 @@
 //! |---|---|
 //! | `connect` | the way of a connection: connect(2) once, wait, look |
 //! | `accept` | the next connection of a listener |
-//! | `tcp`, `unix` | the types |
+//! | `tcp`, `unix` | the types of streams and listeners |
+//! | `datagram` | messages |
+//! | `udp`, `unix_datagram` | their types |
 //!
 //! Names are not resolved here: an address is an address.
-//!
-//! Out of scope: datagrams.
 
 mod accept;
 mod connect;
+mod datagram;
 mod tcp;
+mod udp;
 mod unix;
+mod unix_datagram;
 
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
 pub use unix::{UnixListener, UnixStream};
+pub use unix_datagram::UnixDatagram;
 
 /// How many connections may wait to be accepted; the kernel lowers it to its own limit.
 const BACKLOG: u32 = 4096;
@@ -37,6 +42,11 @@ macro_rules! is_a_source {
         }
 
         impl<S: System> $name<S> {
+            /// Of a source that is a socket of this kind.
+            pub(crate) fn of(source: Source<S>) -> Self {
+                $name { source }
+            }
+
             /// The source that it is, for whoever wants to take the number back
             /// ([`Source::into_fd`]).
             #[must_use]

@@ -24,12 +24,12 @@ is_a_source!(TcpStream, "TcpStream");
 is_a_source!(TcpListener, "TcpListener");
 is_a_stream!(TcpStream);
 
-fn inet(address: Address) -> io::Result<SocketAddr> {
+pub(super) fn inet(address: Address) -> io::Result<SocketAddr> {
     match address {
         Address::Inet(address) => Ok(address),
         other => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("a TCP socket with the address {other:?}"),
+            format!("an internet socket with the address {other:?}"),
         )),
     }
 }

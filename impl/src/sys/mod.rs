@@ -9,8 +9,10 @@
 //! | [`make`] | how a descriptor comes to be non-blocking and close-on-exec: Linux, or any Unix |
 //! | [`address`] | socket addresses to the bytes of the kernel and back; safe code only |
 //! | [`socket`] | what can be done with sockets only |
+//! | [`datagram`] | messages, by name and without; groups |
 //! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
 //! | [`poll`] | poll(2), and the pipes that break it; the queue made of them is [`crate::level`] |
+//! | `standard` | sockets of the standard library, which become ours; safe code only |
 //! | [`kernel`] | `Epoll` and [`PosixPoll`], the instances of the seam's `Kernel` |
 //!
 //! # Errors
@@ -29,6 +31,7 @@
 #![allow(unsafe_code)]
 
 mod address;
+mod datagram;
 #[cfg(target_os = "linux")]
 mod epoll;
 mod fd;
@@ -39,6 +42,7 @@ mod kernel;
 mod make;
 mod poll;
 mod socket;
+mod standard;
 
 #[cfg(target_os = "linux")]
 pub use epoll::{EventQueue, Harvest};

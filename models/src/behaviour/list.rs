@@ -438,6 +438,67 @@ macro_rules! behaviours {
                     "What was cleared ends nothing; a close does."
                     ["NP-TIME-3"] ["net.TestAcceptTimeoutMustNotReturn"];
             }
+            datagrams: {
+                a_message_says_who_has_sent_it:
+                    "A message wakes who waits for it, and names its sender, who may have no name."
+                    ["NP-WAIT-4"] [];
+                a_message_of_no_bytes_is_not_the_end:
+                    "A message of no bytes is sent, wakes, is received, and is not the end of anything."
+                    [] [];
+                an_empty_buffer_takes_a_message_out:
+                    "A receive without room waits for a message, and throws it away."
+                    [] [];
+                what_does_not_fit_into_the_buffer_is_lost:
+                    "The rest of a message is not received with the next one."
+                    [] [];
+                a_message_that_was_looked_at_is_received_again:
+                    "A look ahead waits, cuts nothing off and takes nothing out."
+                    ["NP-WAIT-4"] [];
+                a_connected_sender_waits_for_room_at_its_receiver:
+                    "Whoever is connected is told of room, and of none while there is none."
+                    ["NP-EVT-1"] [];
+                a_sender_by_name_tries_a_full_receiver_again_and_does_not_spin:
+                    "Whoever is not connected is never told of room: it tries again after pauses, and no report hurries it."
+                    ["NP-EDGE-5"] [];
+                a_pause_ends_with_the_close_and_at_the_deadline:
+                    "A close and a deadline end a pause at once."
+                    ["NP-WAIT-3", "NP-TIME-2", "NP-TIME-5"] [];
+                a_send_that_is_dropped_in_its_pause_leaves_its_turn:
+                    "A pause that is given up hands the right on, and leaves no waker."
+                    ["NP-FD-7"] [];
+                closing_a_datagram_socket_ends_its_receives:
+                    "A close ends all receives, and the name is free afterwards."
+                    ["NP-FD-4", "NP-FD-8"] ["net.TestCloseUnblocksReadUDP", "net.TestPacketConnClose"];
+                a_receive_ends_at_its_deadline_and_not_before:
+                    "A passed deadline fails a receive with a message pending too; a new one lets it through."
+                    ["NP-TIME-2", "NP-TIME-5"] ["net.TestReadFromTimeout"];
+                the_end_of_the_receiver_is_told_to_its_senders:
+                    "A send to nobody is refused, connected or by name."
+                    [] [];
+            }
+            readiness: {
+                what_a_short_read_has_left_is_readable:
+                    "A wait asks the kernel: data that no report tells of any more ends it."
+                    ["NP-WAIT-4", "NP-EDGE-5"] ["net.TestRawConnReadWrite"];
+                a_wait_for_room_ends_when_there_is_some:
+                    "A wait for room sleeps without, and not with."
+                    ["NP-WAIT-4"] [];
+                an_end_is_readable:
+                    "The end of the peer ends a wait in either direction, every time."
+                    ["NP-EVT-2"] [];
+                a_wait_for_readiness_ends_with_the_close_and_at_the_deadline:
+                    "A wait without a read has the deadline of reads, and the close."
+                    ["NP-WAIT-2", "NP-TIME-2"] [];
+                a_wait_that_is_dropped_leaves_the_data:
+                    "A wait that is dropped after its report hands the turn on; nothing was consumed."
+                    ["NP-FD-7"] [];
+                a_call_of_ones_own_is_repeated_until_it_finds_something:
+                    "Calls of the program are operations like any other: EINTR is repeated, EAGAIN waits."
+                    ["NP-WAIT-4"] ["net.TestRawConnReadWrite"];
+                a_file_is_always_ready:
+                    "What has no readiness is not waited for."
+                    [] [];
+            }
             waking: {
                 wakers_run_in_the_order_of_the_events:
                     "A poll wakes nobody; waking all is in the order of the kernel's reports."

@@ -20,6 +20,8 @@
 //! | `fd_lock` | turns of one direction |
 //! | `kinds` | several buffers, a look ahead, descriptors made elsewhere |
 //! | `net` | connections: connect, accept, both ends |
+//! | `datagrams` | messages between Unix sockets |
+//! | `readiness` | waits without a read, calls of the program's own |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -33,6 +35,7 @@
 
 mod breaks;
 mod close;
+mod datagrams;
 mod deadlines;
 mod edges;
 mod entry;
@@ -43,6 +46,7 @@ mod kinds;
 mod list;
 mod net;
 mod peer;
+mod readiness;
 mod wait;
 mod waking;
 

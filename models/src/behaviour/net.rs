@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write};
 use std::task::Poll;
 
 /// Polls until the task is over.
-fn finish<S: Host, T>(poller: &Poller<S>, task: &mut Task<'_, T>) -> T {
+pub(super) fn finish<S: Host, T>(poller: &Poller<S>, task: &mut Task<'_, T>) -> T {
     loop {
         match task.poll() {
             Poll::Ready(value) => return value,
