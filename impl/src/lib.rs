@@ -131,6 +131,9 @@ pub mod turns;
 
 pub use driver::{Driver, Real};
 pub use error::Reason;
+pub use net::{
+    Incoming, ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
+};
 pub use netpoller_spec::Mode;
 pub use seam::{Address, HowToShut, Instant, Os, Portable};
 pub use show::{Parked, ParkedWait};

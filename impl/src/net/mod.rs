@@ -8,7 +8,10 @@
 //! |---|---|
 //! | `connect` | the way of a connection: connect(2) once, wait, look |
 //! | `accept` | the next connection of a listener |
+//! | `incoming` | all of them, one after the other, without numbers too |
+//! | `listen` | how a listener is made |
 //! | `tcp`, `unix` | the types of streams and listeners |
+//! | `split` | the two directions of a stream as two values |
 //! | `datagram` | messages |
 //! | `udp`, `unix_datagram` | their types |
 //!
@@ -17,18 +20,21 @@
 mod accept;
 mod connect;
 mod datagram;
+mod incoming;
+mod listen;
+mod split;
 mod tcp;
 mod udp;
 mod unix;
 mod unix_datagram;
 
+pub use incoming::{Incoming, Listener};
+pub use listen::ListenOptions;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixListener, UnixStream};
 pub use unix_datagram::UnixDatagram;
-
-/// How many connections may wait to be accepted; the kernel lowers it to its own limit.
-const BACKLOG: u32 = 4096;
 
 /// What a type that is a source has because of that.
 macro_rules! is_a_source {
@@ -65,8 +71,22 @@ macro_rules! is_a_source {
 
 /// What a stream has besides.
 macro_rules! is_a_stream {
-    ($name:ident) => {
+    ($name:ident, $example:literal) => {
         impl<S: System> $name<S> {
+            /// Its two directions, borrowed.
+            #[must_use]
+            pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
+                split::borrowed(self)
+            }
+
+            /// Its two directions as values of their own. Dropping the half that writes shuts writing, so
+            /// the peer reads the end of the stream; dropping both closes it.
+            #[doc = $example]
+            #[must_use]
+            pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
+                split::owned(self)
+            }
+
             /// Reads what is there and leaves it there, waiting until there is something.
             /// `Ok(0)`: the end of the stream, or an empty buffer.
             ///

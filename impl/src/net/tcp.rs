@@ -1,6 +1,7 @@
 //! TCP.
 
-use super::{accept, connect, is_a_source, is_a_stream};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::{Incoming, ListenOptions, accept, connect, is_a_source, is_a_stream};
 use crate::driver::Real;
 use crate::poller::Poller;
 use crate::seam::{Address, Instant, Kernel, SocketAddr, System};
@@ -22,7 +23,28 @@ pub struct TcpListener<S: System> {
 
 is_a_source!(TcpStream, "TcpStream");
 is_a_source!(TcpListener, "TcpListener");
-is_a_stream!(TcpStream);
+is_a_stream!(
+    TcpStream,
+    r#"
+```
+use std::io::{Read, Write};
+
+# fn main() -> std::io::Result<()> {
+let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+let client = netpoller::TcpStream::connect(listener.local_addr()?)?;
+let (server, _from) = listener.accept()?;
+let (mut requests, mut answers) = server.into_split();
+let echo = std::thread::spawn(move || std::io::copy(&mut requests, &mut answers));
+(&client).write_all(b"hello")?;
+client.shutdown(netpoller::HowToShut::Write)?;
+let mut text = String::new();
+(&client).read_to_string(&mut text)?; // up to the end, which is that of `answers`
+assert_eq!((text.as_str(), echo.join().unwrap()?), ("hello", 5));
+# Ok(())
+# }
+```
+"#
+);
 
 pub(super) fn inet(address: Address) -> io::Result<SocketAddr> {
     match address {
@@ -217,14 +239,13 @@ impl<S: Real> TcpListener<S> {
 
 impl<S: System> TcpListener<S> {
     /// Listens at `address`; port 0 stands for a free one. Connections of an earlier listener
-    /// that are still ending do not stand in the way (`SO_REUSEADDR`).
+    /// that are still ending do not stand in the way (`SO_REUSEADDR`). [`ListenOptions`] has more to choose.
     ///
     /// # Errors
     ///
     /// Those of socket(2), bind(2), listen(2), and of [`register`](Poller::register).
     pub fn bind_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        let source = accept::listen(poller, &Address::Inet(address), true)?;
-        Ok(TcpListener { source })
+        ListenOptions::new().tcp_on(poller, address)
     }
 
     /// Takes the next connection, blocking the thread until there is one, or until the
@@ -251,6 +272,37 @@ impl<S: System> TcpListener<S> {
     pub async fn async_accept(&self) -> io::Result<(TcpStream<S>, SocketAddr)> {
         let (source, from) = accept::async_accept(&self.source).await?;
         Ok((TcpStream { source }, inet(from)?))
+    }
+
+    /// All connections, one after the other, until the listener is closed.
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    /// let there = listener.local_addr()?;
+    /// std::thread::scope(|scope| {
+    ///     let server = scope.spawn(|| -> std::io::Result<usize> {
+    ///         let mut served = 0;
+    ///         for accepted in listener.incoming() {
+    ///             let (stream, _from) = accepted?;
+    ///             (&stream).write_all(b"hello")?;
+    ///             served += 1;
+    ///         }
+    ///         Ok(served) // it was closed
+    ///     });
+    ///     let mut text = [0; 5];
+    ///     std::io::Read::read_exact(&mut &netpoller::TcpStream::connect(there)?, &mut text)?;
+    ///     listener.close()?;
+    ///     assert_eq!(server.join().expect("the server panicked")?, 1);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::of(self)
     }
 
     /// The address at which it listens.

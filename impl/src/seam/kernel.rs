@@ -468,3 +468,40 @@ impl Connecting {
         }
     }
 }
+
+/// What the error of [`Kernel::accept`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// That one connection, which is gone: the next one may be fine.
+    Gone,
+    /// The process or the machine, which has no number or no memory left: the connection is still there.
+    Exhausted,
+    /// The listener.
+    Failed,
+}
+
+impl Accepting {
+    /// What `error` says.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Accepting {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                Accepting::Exhausted
+            }
+            // Linux hands on what the network has said of the connection; EPERM is a firewall's word.
+            Some(
+                libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EPERM,
+            ) => Accepting::Gone,
+            #[cfg(target_os = "linux")]
+            Some(libc::ENONET) => Accepting::Gone,
+            _ => Accepting::Failed,
+        }
+    }
+}

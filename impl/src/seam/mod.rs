@@ -23,7 +23,8 @@ mod traced;
 pub use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 pub use core::sync::atomic::Ordering;
 pub use kernel::{
-    Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
+    Accepting, Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault,
+    SetChange, Timeout,
 };
 pub use option::{Group, SocketOption, Taking};
 pub use os::{Os, Portable};

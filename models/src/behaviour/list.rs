@@ -428,6 +428,9 @@ macro_rules! behaviours {
                 a_connect_with_the_last_instant_for_its_deadline_connects:
                     "The greatest timeout there is does not overflow."
                     ["NP-TIME-1", "NP-TIME-9"] ["net.TestDialTimeoutMaxDuration"];
+                all_connections_come_in_until_the_close:
+                    "An accept loop hands out one connection after the other, and ends with the listener."
+                    ["NP-CONN-6", "NP-FD-8"] [];
                 an_accept_ends_at_its_deadline_and_not_before:
                     "The read deadline of a listener ends all its accepts, until another is set."
                     ["NP-TIME-5", "NP-FD-6"] ["net.TestAcceptTimeout", "net.TestAcceptTimeoutMustReturn"];
@@ -498,6 +501,26 @@ macro_rules! behaviours {
                 a_file_is_always_ready:
                     "What has no readiness is not waited for."
                     [] [];
+            }
+            halves: {
+                the_end_of_the_half_that_writes_is_the_end_for_the_peer:
+                    "Dropping the half that writes shuts that direction, after what was written, and no other."
+                    ["NP-EVT-1"] [];
+                the_end_of_the_half_that_reads_ends_nothing:
+                    "The half that is left goes on, and is the close when it goes too."
+                    ["NP-EVT-2"] [];
+                both_halves_are_used_at_once:
+                    "One half waits while the other works, borrowed and owned; borrowed ones end nothing."
+                    ["NP-EVT-1"] [];
+                halves_of_one_stream_are_reunited_and_others_are_not:
+                    "Two halves become the stream that they were, with nothing shut; strangers come back."
+                    [] [];
+                a_half_that_is_forgotten_shuts_nothing:
+                    "A half that writes can go without an end."
+                    [] [];
+                a_close_by_one_half_ends_the_other:
+                    "Both halves are one descriptor."
+                    ["NP-WAIT-3"] [];
             }
             waking: {
                 wakers_run_in_the_order_of_the_events:

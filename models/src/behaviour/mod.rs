@@ -22,6 +22,7 @@
 //! | `net` | connections: connect, accept, both ends |
 //! | `datagrams` | messages between Unix sockets |
 //! | `readiness` | waits without a read, calls of the program's own |
+//! | `halves` | the two directions of a stream as two values |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -40,6 +41,7 @@ mod deadlines;
 mod edges;
 mod entry;
 mod fd_lock;
+mod halves;
 mod hand;
 mod host;
 mod kinds;

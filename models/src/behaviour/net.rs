@@ -50,7 +50,10 @@ fn full<S: Host>(poller: &Poller<S>) -> (Source<S>, SocketAddr, TcpStream<S>) {
     (listener, there, first)
 }
 
-fn connected<S: Host>(poller: &Poller<S>) -> (TcpListener<S>, TcpStream<S>, TcpStream<S>) {
+/// A listener, and both ends of a connection to it.
+pub(super) fn connected<S: Host>(
+    poller: &Poller<S>,
+) -> (TcpListener<S>, TcpStream<S>, TcpStream<S>) {
     let listener = listener(poller);
     let there = listener.local_addr().expect("bound");
     let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
@@ -224,6 +227,34 @@ pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>
     pending("the connect", connect.poll());
     assert_eq!(poller.peek_timers(), [], "it was entered into the queue");
     finish(poller, &mut connect).expect("somebody listens");
+}
+
+pub(super) fn all_connections_come_in_until_the_close<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    let mut incoming = listener.incoming();
+    for _ in 0..3 {
+        let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
+        let client = finish(poller, &mut connect).expect("somebody listens");
+        let next = finish(poller, &mut Task::new(incoming.async_next()));
+        let (_server, from) = next.expect("it is open").expect("a client");
+        assert_eq!(from, client.local_addr().expect("connected"));
+    }
+    listener.set_read_deadline(past(poller)).expect("open");
+    for _ in 0..2 {
+        let late = incoming.next().expect("it is open");
+        refused("a late accept", Poll::Ready(late), Reason::DeadlineExceeded);
+    }
+    listener.set_read_deadline(None).expect("open");
+    let mut next = Task::new(incoming.async_next());
+    assert!(next.poll().is_pending(), "nobody connects");
+    listener.close().expect("the first close");
+    assert_eq!(next.wakes(), 1);
+    assert!(matches!(next.poll(), Poll::Ready(None)), "it is closed");
+    drop(next);
+    assert!(incoming.next().is_none(), "an end is an end");
+    assert_eq!(incoming.pauses(), 0);
 }
 
 pub(super) fn an_accept_ends_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {
