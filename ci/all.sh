@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 # Cheap ones first: who forgot to format learns it in the first second.
-quick="house fmt seam unsafe rules fences test features additive clippy doc verify fence-mutants syscalls"
+quick="house fmt seam unsafe cancel rules fences test features additive clippy doc verify fence-mutants syscalls"
 # On a schedule, or by hand.
 deep="outside portable mutants unique differential random-programs soak litmus deep story"
 # For machines that have the standard library of other systems.

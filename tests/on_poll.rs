@@ -10,6 +10,8 @@ mod backend {
 mod conn;
 #[path = "stress/endings.rs"]
 mod endings;
+#[path = "real/files.rs"]
+mod files;
 #[path = "stress/go_tests.rs"]
 mod go_tests;
 #[path = "real/net.rs"]
@@ -27,8 +29,9 @@ fn the_number_of_tests_is_pinned() {
     let all = [
         ("conn", 34),
         ("endings", 5),
+        ("files", 9),
         ("go_tests", 4),
-        ("net", 10),
+        ("net", 11),
         ("races", 6),
         ("traffic", 5),
         ("udp", 11),

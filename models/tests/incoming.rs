@@ -1,3 +1,5 @@
+//! Connections, and the time that they take, on the simulated kernel.
+//!
 //! An accept loop in a process without a free number, on the simulated kernel: when it tries again, to the
 //! nanosecond; and connections that are gone before they are accepted. On the real kernel: `tests/real/net.rs`.
 
@@ -5,7 +7,7 @@ use netpoller::Mode;
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::{Poller, Shape};
 use netpoller::ready::Ready;
-use netpoller::seam::{Kernel, System};
+use netpoller::seam::{Kernel, SocketAddr, System};
 use netpoller_models::engine::Threads;
 use netpoller_models::kernel::{Config, Faults, LevelKernel, SimKernel};
 use netpoller_models::world::Model;
@@ -83,7 +85,7 @@ fn an_accept_loop_pauses<S: System>(system: S) {
         drop(taken.pop());
         let Poll::Ready(Some(Ok((server, from)))) = poll_next() else { panic!("not accepted") };
         assert_eq!(from, client.local_addr().expect("connected"));
-        assert_eq!((&server).try_write(b"x").expect("room"), 1);
+        assert_eq!(server.try_write(b"x").expect("room"), 1);
     }
     assert_eq!(incoming.pauses(), 12);
     drop(listener.waiter(Mode::Read).expect("the loop has given its right back"));
@@ -110,4 +112,23 @@ fn an_accept_loop_passes_over_a_connection_that_is_gone() {
     let (_server, from) = accepted.expect("the next one");
     assert_eq!(from, next.local_addr().expect("connected"));
     assert_eq!(incoming.pauses(), 0);
+}
+
+/// Of two addresses the first of which does not answer, the second is tried while there is time for it.
+#[test]
+fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+    let poller = poller(Model::<Threads, _>::new(SimKernel::<Threads>::new(Config::small())));
+    let (listener, _client) = with_a_client(&poller);
+    let there = listener.local_addr().expect("bound");
+    // Nobody answers outside of the loopback.
+    let silent: SocketAddr = "192.0.2.1:80".parse().expect("an address");
+    for (time, taken) in [(10, 5), (3, 2)] {
+        let begun = poller.now();
+        let seconds = |count| begun.saturating_add(Duration::from_secs(count));
+        let deadline = Some(seconds(time));
+        let connect = TcpStream::async_connect_by_on(&poller, vec![silent, there], deadline);
+        let client = finish(&poller, connect).expect("the second address answers");
+        assert_eq!(client.peer_addr().expect("connected"), there);
+        assert_eq!(poller.now(), seconds(taken), "of {time} seconds");
+    }
 }

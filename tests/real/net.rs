@@ -405,3 +405,39 @@ fn listeners_have_the_options_that_were_asked_for() {
     assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
     assert_eq!(unix.incoming().next().expect("open").expect("the first").1, Address::Unnamed);
 }
+
+/// The resolver is asked by another thread where the caller may not block, and under its deadline.
+#[test]
+fn a_name_is_looked_up_in_both_styles_and_with_a_deadline() {
+    let _undisturbed = undisturbed();
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+    let there = listener.local_addr().expect("bound");
+    let name = format!("localhost:{}", there.port());
+    let late = Some(poller.now().saturating_add(std::time::Duration::from_secs(3600)));
+    for client in [
+        TcpStream::connect_on(&poller, &*name),
+        TcpStream::connect_by_on(&poller, ("localhost", there.port()), late),
+        block_on(TcpStream::async_connect_on(&poller, name.clone())),
+        block_on(TcpStream::async_connect_by_on(&poller, &*name, late)),
+    ] {
+        assert_eq!(client.expect("somebody listens").peer_addr().expect("connected"), there);
+    }
+    for malformed in ["no port", "localhost:99999", ""] {
+        let blocking = TcpStream::connect_on(&poller, malformed).expect_err("no name");
+        let other = block_on(TcpStream::async_connect_on(&poller, malformed)).expect_err("no name");
+        assert_eq!(
+            (blocking.kind(), other.kind()),
+            (ErrorKind::InvalidInput, ErrorKind::InvalidInput)
+        );
+    }
+    let now = Some(poller.now());
+    let error = TcpStream::connect_by_on(&poller, &*name, now).expect_err("it is late");
+    assert_eq!(Reason::of(&error), Some(Reason::DeadlineExceeded), "{error}");
+    // A future that is dropped leaves its lookup to the thread that makes it.
+    let mut dropped = Box::pin(TcpStream::async_connect_on(&poller, &*name));
+    let _either = dropped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(dropped);
+    drop(driver);
+}

@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `connect` | the way of a connection: connect(2) once, wait, look |
+//! | `target` | where to: addresses in their order, and names |
 //! | `accept` | the next connection of a listener |
 //! | `incoming` | all of them, one after the other, without numbers too |
 //! | `listen` | how a listener is made |
@@ -15,7 +16,7 @@
 //! | `datagram` | messages |
 //! | `udp`, `unix_datagram` | their types |
 //!
-//! Names are not resolved here: an address is an address.
+//! Names are resolved by the system, in `target`.
 
 mod accept;
 mod connect;
@@ -23,6 +24,7 @@ mod datagram;
 mod incoming;
 mod listen;
 mod split;
+mod target;
 mod tcp;
 mod udp;
 mod unix;
@@ -31,6 +33,7 @@ mod unix_datagram;
 pub use incoming::{Incoming, Listener};
 pub use listen::ListenOptions;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
+pub use target::Target;
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixListener, UnixStream};
@@ -71,7 +74,7 @@ macro_rules! is_a_source {
 
 /// What a stream has besides.
 macro_rules! is_a_stream {
-    ($name:ident, $example:literal) => {
+    ($(#[$example:meta])* $name:ident) => {
         impl<S: System> $name<S> {
             /// Its two directions, borrowed.
             #[must_use]
@@ -81,7 +84,8 @@ macro_rules! is_a_stream {
 
             /// Its two directions as values of their own. Dropping the half that writes shuts writing, so
             /// the peer reads the end of the stream; dropping both closes it.
-            #[doc = $example]
+            ///
+            $(#[$example])*
             #[must_use]
             pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
                 split::owned(self)

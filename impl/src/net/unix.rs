@@ -24,27 +24,25 @@ pub struct UnixListener<S: System> {
 
 is_a_source!(UnixStream, "UnixStream");
 is_a_source!(UnixListener, "UnixListener");
-is_a_stream!(
-    UnixStream,
-    r#"
-```
-use std::io::{Read, Write};
-
-# fn main() -> std::io::Result<()> {
-let poller = netpoller::Poller::new()?;
-let (a, b) = netpoller::UnixStream::pair_on(&poller)?;
-let (read, mut write) = a.into_split();
-write.write_all(b"the last word")?;
-drop(write); // the end, for b
-let mut text = String::new();
-(&b).read_to_string(&mut text)?;
-assert_eq!(text, "the last word");
-# drop(read);
-# Ok(())
-# }
-```
-"#
-);
+is_a_stream! {
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (a, b) = netpoller::UnixStream::pair_on(&poller)?;
+    /// let (read, mut write) = a.into_split();
+    /// write.write_all(b"the last word")?;
+    /// drop(write); // the end, for b
+    /// let mut text = String::new();
+    /// (&b).read_to_string(&mut text)?;
+    /// assert_eq!(text, "the last word");
+    /// # drop(read);
+    /// # Ok(())
+    /// # }
+    /// ```
+    UnixStream
+}
 
 impl<S: Real> UnixStream<S> {
     /// Connects, on the [current](Poller::current) poller.

@@ -8,6 +8,7 @@
 //! | [`fd`] | [`Descriptor`]: a number that is owned; pipe, dup, read, write, close |
 //! | [`make`] | how a descriptor comes to be non-blocking and close-on-exec: Linux, or any Unix |
 //! | [`address`] | socket addresses to the bytes of the kernel and back; safe code only |
+//! | `open` | files that have a name; safe code only |
 //! | [`socket`] | what can be done with sockets only |
 //! | [`datagram`] | messages, by name and without; groups |
 //! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
@@ -40,6 +41,7 @@ mod kernel;
 #[cfg_attr(all(target_os = "linux", not(netpoller_portable)), path = "make_linux.rs")]
 #[cfg_attr(not(all(target_os = "linux", not(netpoller_portable))), path = "make_posix.rs")]
 mod make;
+mod open;
 mod poll;
 mod socket;
 mod standard;

@@ -25,6 +25,14 @@ fn reading<T: Stream>(half: &OwnedReadHalf<T>) -> Task<'_, io::Result<Vec<u8>>> 
 }
 
 pub(super) fn the_end_of_the_half_that_writes_is_the_end_for_the_peer<S: Host>(poller: &Poller<S>) {
+    let (here, there) = pair(poller);
+    let (_read, write) = here.into_split();
+    let mut end = Task::new(there.async_readable());
+    pending("a wait for the end", end.poll());
+    drop(write);
+    assert_eq!((poll(poller), end.wakes()), (1, 1), "the end of the half was none for the peer");
+    drop(end);
+    assert_eq!(there.try_read(&mut [0]).expect("the end"), 0);
     let (_listener, client, server) = connected(poller);
     let (mut read, mut write) = client.into_split();
     assert_eq!(write.write(b"x").expect("room"), 1);

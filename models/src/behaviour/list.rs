@@ -184,6 +184,9 @@ macro_rules! behaviours {
                 a_close_in_blocking_mode_waits_for_nobody:
                     "A close of a file does not wait for a thread inside of a call; that one closes it."
                     ["NP-FD-3", "NP-FD-4"] ["os.TestCloseWithBlockingReadByNewFile"];
+                what_is_shared_is_adopted_in_the_mode_that_it_has:
+                    "A descriptor of others stays as it is: a blocking one is not made non-blocking, a non-blocking one is polled."
+                    [] ["os.TestNewFileBlock"];
                 what_has_readiness_is_adopted_and_polled:
                     "A pipe that was made elsewhere is made non-blocking and polled."
                     ["NP-EDGE-1", "NP-FD-4"] ["os.TestNewFileNonBlock"];
@@ -428,6 +431,12 @@ macro_rules! behaviours {
                 a_connect_with_the_last_instant_for_its_deadline_connects:
                     "The greatest timeout there is does not overflow."
                     ["NP-TIME-1", "NP-TIME-9"] ["net.TestDialTimeoutMaxDuration"];
+                several_addresses_are_tried_in_their_order:
+                    "An address that refuses is followed by the next one; after the last one its error is told."
+                    ["NP-EDGE-5"] [];
+                several_addresses_have_one_deadline:
+                    "Addresses that do not answer end at the deadline of them all, and not before."
+                    ["NP-CONN-3", "NP-CONN-4", "NP-TIME-5"] [];
                 all_connections_come_in_until_the_close:
                     "An accept loop hands out one connection after the other, and ends with the listener."
                     ["NP-CONN-6", "NP-FD-8"] [];

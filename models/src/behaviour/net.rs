@@ -2,7 +2,7 @@
 
 use super::deadlines::{LATE, SOON, after, begin, distances, pass, past};
 use super::hand::{Task, done, failed, kernel, kind, pending, reading, refused};
-use super::host::Host;
+use super::host::{Fd, Host};
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
@@ -227,6 +227,60 @@ pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>
     pending("the connect", connect.poll());
     assert_eq!(poller.peek_timers(), [], "it was entered into the queue");
     finish(poller, &mut connect).expect("somebody listens");
+}
+
+/// An address at which nobody listens. Nobody else gets its port while the socket is there.
+fn nobody<S: Host>(poller: &Poller<S>) -> (Fd<S>, SocketAddr) {
+    let anywhere = Address::Inet("127.0.0.1:0".parse().expect("an address"));
+    let fd = kernel(poller).socket(&anywhere, Kind::Stream).expect("a socket");
+    kernel(poller).bind(&fd, &anywhere).expect("a port");
+    let Ok(Address::Inet(there)) = kernel(poller).local_address(&fd) else { panic!("no address") };
+    (fd, there)
+}
+
+pub(super) fn several_addresses_are_tried_in_their_order<S: Host>(poller: &Poller<S>) {
+    let ((_one, refuses), (_other, refuses_too)) = (nobody(poller), nobody(poller));
+    let (first, second) = (listener(poller), listener(poller));
+    let [there, behind] = [&first, &second].map(|listener| listener.local_addr().expect("bound"));
+    let to = vec![refuses, there, behind];
+    let mut connect = Task::new(TcpStream::async_connect_on(poller, to.clone()));
+    let client = finish(poller, &mut connect).expect("the second address");
+    assert_eq!(client.peer_addr().expect("connected"), there);
+    let late = after(poller, LATE);
+    let mut connect = Task::new(TcpStream::async_connect_by_on(poller, &to[..], late));
+    let client = finish(poller, &mut connect).expect("the second address, with a deadline");
+    assert_eq!(client.peer_addr().expect("connected"), there);
+    assert_eq!(client.deadline(Mode::Write).expect("open"), None, "the deadline of the attempt");
+    let mut nobody = Task::new(TcpStream::async_connect_on(poller, vec![refuses, refuses_too]));
+    let error = finish(poller, &mut nobody).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    let none = TcpStream::connect_on(poller, Vec::new()).expect_err("there is no address");
+    assert_eq!(none.kind(), ErrorKind::InvalidInput, "{none}");
+    let mut third = Task::new(second.async_accept());
+    pending("an accept behind the address that has answered", third.poll());
+}
+
+pub(super) fn several_addresses_have_one_deadline<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let (_listener, silent, _first) = full(poller);
+    for distance in distances::<S>() {
+        let deadline = poller.now().saturating_add(distance);
+        let to = vec![silent, silent, silent];
+        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, to, Some(deadline)));
+        let first = connect.poll();
+        let waits = first.is_pending();
+        let result = match first {
+            Poll::Pending => finish(poller, &mut connect),
+            Poll::Ready(result) => result,
+        };
+        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+        refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+        if waits {
+            break;
+        }
+    }
+    let late = TcpStream::connect_by_on(poller, vec![silent, silent], past(poller));
+    refused("a late connect", Poll::Ready(late), Reason::DeadlineExceeded);
 }
 
 pub(super) fn all_connections_come_in_until_the_close<S: Host>(poller: &Poller<S>) {
