@@ -132,7 +132,8 @@ pub mod turns;
 pub use driver::{Driver, Real};
 pub use error::Reason;
 pub use net::{
-    Incoming, ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
+    Incoming, ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Target,
+    WriteHalf,
 };
 pub use netpoller_spec::Mode;
 pub use seam::{Address, HowToShut, Instant, Os, Portable};
