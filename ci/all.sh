@@ -13,9 +13,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 # Cheap ones first: who forgot to format learns it in the first second.
-quick="house fmt seam unsafe cancel rules fences test features additive clippy doc verify fence-mutants syscalls"
+quick="house fmt seam unsafe cancel rules fences test features additive clippy doc package verify fence-mutants syscalls"
 # On a schedule, or by hand.
-deep="outside portable mutants unique differential random-programs soak litmus deep story"
+deep="outside portable mutants unique differential fuzz random-programs soak litmus deep story"
 # For machines that have the standard library of other systems.
 elsewhere="targets"
 # By hand: measures, and judges nothing.

@@ -123,6 +123,41 @@ impl<S: Real> Poller<S> {
     /// Dropping the last driver ends no wait: tasks stay parked until somebody polls again or
     /// their sources are closed.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::task::{Context, Poll, Wake, Waker};
+    /// use std::thread::Thread;
+    ///
+    /// /// The smallest executor: a thread.
+    /// struct Unpark(Thread);
+    ///
+    /// impl Wake for Unpark {
+    ///     fn wake(self: Arc<Self>) {
+    ///         self.0.unpark();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let driver = poller.drive()?; // polls for the future below
+    /// let (socket, peer) = poller.stream_pair()?;
+    /// peer.try_write(b"x")?;
+    ///
+    /// let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    /// let mut byte = [0];
+    /// let mut read = std::pin::pin!(socket.async_read(&mut byte));
+    /// let count = loop {
+    ///     match read.as_mut().poll(&mut Context::from_waker(&waker)) {
+    ///         Poll::Ready(count) => break count?,
+    ///         Poll::Pending => std::thread::park(),
+    ///     }
+    /// };
+    /// assert_eq!(count, 1);
+    /// drop(driver);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the thread cannot be started. [`Reason::Forked`] in a child that was forked.

@@ -63,11 +63,14 @@
 //! * `tracing`, off by default: events for a subscriber of the crate of that name, target `netpoller`.
 //!   Registered, closed (DEBUG); parked, woken, deadline expired, break written, break suppressed, poll
 //!   returned (TRACE). Each is told outside of all locks of the poller.
+//! * `runtime`, off by default: tasks on workers that sleep in the poller, and three small dependencies.
 //!
 //! # To read first
 //!
 //! [`guide::io_models`] derives what a netpoller is from the five models of I/O, with a program that
-//! shows each of them.
+//! shows each of them. [`guide::migrating`] says what the calls of mio, polling, tokio and Go become here,
+//! [`guide::compared`] where those are the better choice, [`guide::non_goals`] what is left out, and
+//! [`guide::glossary`] has the words.
 //!
 //! # Platform
 //!
@@ -98,19 +101,15 @@ mod in_flight;
 mod io;
 #[doc(hidden)]
 pub mod level;
-#[doc(hidden)]
 pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
 mod patience;
-#[doc(hidden)]
 pub mod poller;
 pub mod portable;
 mod readiness;
-#[doc(hidden)]
 pub mod ready;
-#[doc(hidden)]
 pub mod register;
 #[cfg(feature = "runtime")]
 pub mod runtime;
@@ -119,14 +118,11 @@ pub mod seam;
 mod show;
 mod slab;
 mod slot;
-#[doc(hidden)]
 pub mod source;
 mod stats;
 mod sys;
-#[doc(hidden)]
 pub mod timer;
 mod timers;
-#[doc(hidden)]
 pub mod turns;
 
 pub use driver::{Driver, Real};

@@ -264,6 +264,29 @@ impl<S: System> Source<S> {
     /// it is what tells the same task that polls again from a second one. Reads and writes
     /// queue while somebody has it.
     ///
+    /// ```
+    /// use netpoller::Mode;
+    /// use std::io::{ErrorKind, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, peer) = poller.stream_pair()?;
+    /// let mut waiter = socket.waiter(Mode::Read)?;
+    /// assert_eq!(socket.waiter(Mode::Read).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    ///
+    /// (&peer).write_all(b"x")?;
+    /// waiter.prepare()?;
+    /// let count = loop {
+    ///     match socket.try_read(&mut [0; 8]) {
+    ///         Err(error) if error.kind() == ErrorKind::WouldBlock => waiter.wait()?,
+    ///         done => break done?,
+    ///     }
+    /// };
+    /// assert_eq!(count, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Of kind `ResourceBusy` ([`Reason::Busy`]) while another [`Waiter`] or an operation of this

@@ -91,6 +91,7 @@ pub(crate) struct Shared<S: System> {
 }
 
 /// Sizes that a model shrinks to reach the edges.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Entries in the first segment of the slab, rounded up to a power of two.
@@ -114,6 +115,7 @@ impl<S: System> Poller<S> {
     ///
     /// When the kernel cannot make an event queue, for example because the table of descriptors
     /// is full.
+    #[doc(hidden)]
     pub fn on(system: S, shape: Shape) -> io::Result<Self> {
         let queue = system.kernel().queue()?;
         let shared = |poller: &_| Shared {
@@ -250,6 +252,20 @@ impl<S: System> Poller<S> {
     ///
     /// What the caller wrote before is seen by whoever returns because of this break. Costs one
     /// system call, or none while an earlier break is still on its way (NP-BREAK-1).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let other = poller.clone();
+    /// let waker = std::thread::spawn(move || other.wake());
+    /// let mut ready = netpoller::Ready::new();
+    /// while !ready.broken() {
+    ///     poller.poll(&mut ready, None)?;
+    /// }
+    /// waker.join().expect("the waker panicked")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -22,7 +22,25 @@ impl<S: System> Poller<S> {
     ///
     /// What is true of the descriptor already is reported by the next poll (NP-EDGE-1). The
     /// descriptor should be non-blocking: on a blocking one a read that finds nothing blocks the
-    /// thread.
+    /// thread; [`adopt`](Self::adopt) sees to that.
+    ///
+    /// ```
+    /// use std::os::fd::OwnedFd;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// socket.set_nonblocking(true)?;
+    /// let source = poller.register(OwnedFd::from(socket).into())?;
+    /// let nothing = source.try_read(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    ///
+    /// let file = std::fs::File::open("/proc/self/exe")?;
+    /// let refused = poller.register(OwnedFd::from(file).into()).unwrap_err();
+    /// assert_eq!(refused.error().kind(), std::io::ErrorKind::Unsupported);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -70,6 +70,23 @@ impl<S: System> Source<S> {
     /// ever.** On a descriptor in blocking mode ([`Poller::adopt`]) it does not wait, because the
     /// user may sit in read(2); the number is given back when that returns.
     ///
+    /// ```
+    /// use netpoller::Reason;
+    /// use std::io::Read;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, _peer) = poller.stream_pair()?;
+    /// std::thread::scope(|scope| {
+    ///     let reader = scope.spawn(|| (&socket).read(&mut [0; 8]));
+    ///     socket.close()?; // whether the reader sleeps already or not
+    ///     let ended = reader.join().expect("the reader panicked").unwrap_err();
+    ///     assert_eq!(Reason::of(&ended), Some(Reason::Closed));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Reason::Closed`] when the source was closed before; such a call does not wait. Those of
@@ -118,6 +135,21 @@ impl<S: System> Source<S> {
     ///
     /// Whoever reads or writes through it takes no turn and consumes no readiness. Changing the
     /// file's mode to blocking makes operations on this source block their thread.
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (socket, _peer) = poller.stream_pair()?;
+    /// let number = socket.fd()?;
+    /// let copy = number.as_fd().try_clone_to_owned()?;
+    /// drop(number); // else a close would wait for it
+    /// socket.close()?;
+    /// # drop(copy);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@
 //! | [`wake`] | the break: when a token is written, who drains it |
 //! | [`election`] | going idle: which worker sleeps in the kernel, who is called for work |
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
-//! | [`rules`] | `SPEC.md` itself; no code |
+//! | [`rules`] | `SPEC.md` itself, to read and as text |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,6 +31,13 @@ pub mod info;
 pub mod machine;
 pub mod rules {
     #![doc = include_str!("../SPEC.md")]
+
+    /// This page as text, for programs that quote a rule.
+    ///
+    /// ```
+    /// assert!(netpoller_spec::rules::TEXT.contains("#### NP-WAIT-3\n"));
+    /// ```
+    pub const TEXT: &str = include_str!("../SPEC.md");
 }
 pub mod slot;
 pub mod time;

@@ -1,213 +1,24 @@
-//! The functions of the lock, driven by one thread in random order, against a model that keeps what
-//! the word condenses: who is inside, who has which right, who is queued.
+//! The word of the lock says what the callers have done, in random order.
 
+mod fd_model;
+
+use fd_model::{Operation, agree};
 use netpoller_spec::Mode;
-use netpoller_spec::fd::{
-    self, Closing, Entered, HandedOn, Left, Move, Unlocked, Word, claim, close, destroyed, enter,
-    hand_on, leave, lock, queue, unlock, unqueue,
-};
+use netpoller_spec::fd::{self, Entered, Move, Word};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
-use std::collections::VecDeque;
-
-/// What one of a few callers does, if it can.
-#[derive(Clone, Copy, Debug)]
-enum Operation {
-    /// Uses the number without a right.
-    Enter,
-    /// Leaves, as one of those.
-    Leave,
-    /// Asks for the right, as a user, and queues where it is taken.
-    Lock(Mode),
-    /// Asks for the right alone, and does not queue.
-    Claim(Mode),
-    /// The holder gives the right up.
-    Unlock(Mode),
-    /// A queued caller gives up: this one from the front.
-    Drop(Mode, usize),
-    Close,
-}
 
 impl Arbitrary for Operation {
     fn arbitrary(g: &mut Gen) -> Self {
-        let mode = Mode::BOTH[usize::arbitrary(g) % 2];
-        match u8::arbitrary(g) % 16 {
-            0..=2 => Operation::Enter,
-            3..=4 => Operation::Leave,
-            5..=8 => Operation::Lock(mode),
-            9 => Operation::Claim(mode),
-            10..=12 => Operation::Unlock(mode),
-            13..=14 => Operation::Drop(mode, usize::arbitrary(g) % 3),
-            _ => Operation::Close,
-        }
-    }
-}
-
-/// Per direction: the holder and whether it is a user; who is queued, oldest first. Callers are
-/// numbered as they come.
-#[derive(Debug, Default)]
-struct Direction {
-    holder: Option<(u32, bool)>,
-    queue: VecDeque<u32>,
-}
-
-#[derive(Debug, Default)]
-struct Model {
-    next: u32,
-    others: u32,
-    directions: [Direction; 2],
-    closed: bool,
-    destroyed: u32,
-}
-
-impl Model {
-    fn users(&self) -> u32 {
-        let holders = self.directions.iter().filter(|d| d.holder.is_some_and(|(_, user)| user));
-        self.others + u32::try_from(holders.count()).expect("two")
-    }
-
-    fn agrees(&self, word: Word) {
-        assert_eq!(word.users(), self.users(), "{word:?} against {self:?}");
-        assert_eq!(word.closed(), self.closed, "{word:?} against {self:?}");
-        assert_eq!(word.destroyed(), self.destroyed > 0, "{word:?} against {self:?}");
-        for mode in Mode::BOTH {
-            let direction = &self.directions[mode as usize];
-            assert_eq!(word.held(mode), direction.holder.is_some(), "{word:?} against {self:?}");
-            assert_eq!(word.queued(mode), !direction.queue.is_empty(), "{word:?} against {self:?}");
-            // NP-FD-6: while somebody is queued the right is never free.
-            assert!(word.held(mode) || !word.queued(mode), "free with a queue: {word:?}");
-        }
-        // NP-FD-3: destroyed as soon as it is closed and empty, and at no other time.
-        assert_eq!(self.destroyed, u32::from(self.closed && self.users() == 0), "{self:?}");
-    }
-}
-
-fn write<O>(word: &mut Word, made: Move<O>) -> O {
-    match made {
-        Move::Stay(outcome) => outcome,
-        Move::Set(after, outcome) => {
-            *word = after;
-            outcome
-        }
-    }
-}
-
-fn left(word: &mut Word, model: &mut Model, left: Left) {
-    if left == Left::Destroy {
-        write(word, destroyed(*word)); // panics where somebody is inside, or the second time
-        model.destroyed += 1;
-    }
-}
-
-/// The holder gives up, in the steps of an implementation.
-fn give_up(word: &mut Word, model: &mut Model, mode: Mode) {
-    let Some((_, user)) = model.directions[mode as usize].holder else { return };
-    match write(word, unlock(*word, mode, user)) {
-        Unlocked::Free(last) => {
-            model.directions[mode as usize].holder = None;
-            left(word, model, last);
-        }
-        Unlocked::HandOn => {
-            let direction = &mut model.directions[mode as usize];
-            let more = direction.queue.len() > 1;
-            assert_eq!(write(word, hand_on(*word, mode, more)), HandedOn::ToTheOldest);
-            // The new holder is no user before it runs.
-            let oldest = direction.queue.pop_front().expect("queued says so");
-            if user {
-                model.others += 1; // the old one, until it leaves
-            }
-            direction.holder = Some((oldest, false));
-            if user {
-                model.others -= 1;
-                let last = write(word, leave(*word));
-                left(word, model, last);
-            }
-        }
-    }
-}
-
-fn step(word: &mut Word, model: &mut Model, operation: Operation) {
-    model.next += 1;
-    let (caller, closed) = (model.next, model.closed);
-    match operation {
-        Operation::Enter => {
-            let entered = write(word, enter(*word));
-            assert_eq!(entered == Entered::Closed, closed); // NP-FD-2
-            model.others += u32::from(entered == Entered::Yes);
-        }
-        Operation::Leave if model.others > 0 => {
-            model.others -= 1;
-            let last = write(word, leave(*word));
-            left(word, model, last);
-        }
-        Operation::Leave => {}
-        Operation::Lock(mode) => {
-            let taken = model.directions[mode as usize].holder.is_some();
-            let expected = match (closed, taken) {
-                (true, _) => Entered::Closed,
-                (false, true) => Entered::Taken,
-                (false, false) => Entered::Yes,
-            };
-            assert_eq!(write(word, lock(*word, mode)), expected);
-            let direction = &mut model.directions[mode as usize];
-            match expected {
-                Entered::Yes => direction.holder = Some((caller, true)),
-                Entered::Taken => {
-                    assert_eq!(write(word, queue(*word, mode)), Entered::Taken);
-                    direction.queue.push_back(caller);
-                }
-                Entered::Closed | Entered::Full => {}
-            }
-        }
-        Operation::Claim(mode) => {
-            if write(word, claim(*word, mode)) == Entered::Yes {
-                let before = model.directions[mode as usize].holder.replace((caller, false));
-                assert_eq!((before, closed), (None, false), "a right was given twice");
-            }
-        }
-        Operation::Unlock(mode) => give_up(word, model, mode),
-        Operation::Drop(mode, place) => {
-            let direction = &mut model.directions[mode as usize];
-            if direction.queue.remove(place).is_some() {
-                write(word, unqueue(*word, mode, !direction.queue.is_empty())); // NP-FD-7
-            }
-        }
-        Operation::Close => {
-            let closing = write(word, close(*word));
-            assert_eq!(closing == Closing::Again, closed);
-            if closing == Closing::First {
-                model.closed = true;
-                model.directions.iter_mut().for_each(|d| d.queue.clear()); // NP-FD-8
-                let last = write(word, leave(*word));
-                left(word, model, last);
-            }
-        }
+        Operation::draw(&mut |most| usize::arbitrary(g) % most)
     }
 }
 
 #[test]
 fn the_word_says_what_the_callers_have_done() {
     // NP-FD-1, NP-FD-2, NP-FD-3, NP-FD-6, NP-FD-7, NP-FD-8
-    fn property(operations: Vec<Operation>) {
-        let (mut word, mut model) = (Word::IDLE, Model::default());
-        for operation in operations {
-            step(&mut word, &mut model, operation);
-            model.agrees(word);
-        }
-        // Everybody goes: what was closed is destroyed, and what was not is idle.
-        while model.others > 0 {
-            step(&mut word, &mut model, Operation::Leave);
-        }
-        for mode in Mode::BOTH {
-            while model.directions[mode as usize].holder.is_some() {
-                step(&mut word, &mut model, Operation::Unlock(mode));
-                model.agrees(word);
-            }
-        }
-        step(&mut word, &mut model, Operation::Close);
-        model.agrees(word);
-        assert!(word.destroyed(), "{word:?} against {model:?}");
-    }
-    QuickCheck::new().tests(2_000).quickcheck(property as fn(Vec<Operation>));
+    QuickCheck::new()
+        .tests(2_000)
+        .quickcheck((|operations| agree(&operations)) as fn(Vec<Operation>));
 }
 
 #[test]

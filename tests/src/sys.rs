@@ -382,6 +382,54 @@ pub fn interrupt<T>(thread: &JoinHandle<T>) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
 
+/// Sends one byte as urgent data (TCP).
+///
+/// # Errors
+///
+/// Those of send(2).
+pub fn send_urgent(socket: impl AsFd, byte: u8) -> io::Result<()> {
+    let (number, bytes) = (socket.as_fd().as_raw_fd(), [byte]);
+    // SAFETY: `bytes` is one byte long and outlives the call, which only reads it.
+    let sent = unsafe { libc::send(number, bytes.as_ptr().cast(), 1, libc::MSG_OOB) };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends one byte, and a descriptor with it (`SCM_RIGHTS`).
+///
+/// # Errors
+///
+/// Those of sendmsg(2).
+pub fn send_descriptor(socket: impl AsFd, byte: u8, fd: impl AsFd) -> io::Result<()> {
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        fd: RawFd,
+        padding: u32,
+    }
+    let length = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
+    let mut control = Control {
+        header: libc::cmsghdr {
+            cmsg_len: length as _,
+            cmsg_level: libc::SOL_SOCKET,
+            cmsg_type: libc::SCM_RIGHTS,
+        },
+        fd: fd.as_fd().as_raw_fd(),
+        padding: 0,
+    };
+    let mut bytes = [byte];
+    let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: 1 };
+    // SAFETY: a message header is integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut piece;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let number = socket.as_fd().as_raw_fd();
+    // SAFETY: the header, the byte and the control message it points to outlive the call, which reads them.
+    let sent = unsafe { libc::sendmsg(number, &raw const message, 0) };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// From now on this thread, and those it starts, get `error` from the system call `number`: what
 /// an old kernel (ENOSYS) or a sandbox (EPERM) does.
 ///

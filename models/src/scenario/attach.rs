@@ -11,6 +11,7 @@ use crate::oracle::assert_that;
 use netpoller::desc::Wait;
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
+use netpoller::seam::Atomic;
 use netpoller::source::Source;
 use netpoller::turns::Attached;
 use netpoller_spec::Mode;
@@ -27,6 +28,7 @@ pub const ALL: &[Scenario] = &[
     attach_gets_the_waiter_out::SCENARIO,
     attach_twice::SCENARIO,
     detach_twice::SCENARIO,
+    break_before_attach::SCENARIO,
     attach_between_two_waiters::SCENARIO,
 ];
 
@@ -242,6 +244,43 @@ scenario! {
                 drop(second);
                 E::forget(1);
                 writes_and_ends::<E>(&[&writer]);
+            })
+            .finally(over_without(poller, ends))
+    }
+}
+
+scenario! {
+    /// A thread asks for a break and then another one begins to drive, or the other way round; a third one
+    /// waits. The break may have reached the one that waits: then it is owed to whoever drives now.
+    family: Attach;
+    rules: "NP-TURN-7 NP-TURN-5 NP-BREAK-4";
+    from: "whoever is attached does not ask what it is owed at each poll";
+    fn break_before_attach<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        let (driver, breaks) = (poller.clone(), poller.clone());
+        let work = Arc::new(E::AtomicU32::new(0));
+        let seen = Arc::clone(&work);
+        let ends = kept([&reader, &writer]);
+        Plan::new()
+            .thread("waiter", move || waits_and_ends::<E>(&reader))
+            .thread("driver", move || {
+                let attached = driver.attach();
+                let mut ready = Ready::with_batch(2);
+                while seen.load(Ordering::Acquire) == 0 {
+                    attached.poll(&mut ready, None).expect("the simulated kernel polls");
+                    ready.wake_all();
+                    E::forget(1);
+                }
+                E::forget(2);
+                drop(attached);
+                E::forget(3);
+                writes_and_ends::<E>(&[&writer]);
+            })
+            .thread("breaker", move || {
+                work.store(1, Ordering::Release);
+                breaks.wake().expect("the simulated kernel takes tokens");
+                ended::<E>();
             })
             .finally(over_without(poller, ends))
     }

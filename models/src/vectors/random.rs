@@ -2,7 +2,7 @@
 //! masks, sockets that listen and connect, datagrams by name, numbers that are closed, system
 //! calls on objects that do not know them.
 //!
-//! A program follows from its seed alone. Everything in it has one right answer on Linux: one
+//! A program follows from its seed alone, or from the bytes of a fuzzer. Everything in it has one right answer on Linux: one
 //! thread, no wait that blocks, nothing that arrives later.
 
 use super::{Op, SocketKind};
@@ -16,7 +16,17 @@ const STEPS: usize = 80;
 #[must_use]
 pub fn program(seed: u64) -> Vec<Op> {
     // The seed is spread out, and is never 0.
-    let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    write(Dice::Seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1))
+}
+
+/// The program that these bytes choose: each decision takes one. It ends with them, and is not longer
+/// than those of seeds; where the bytes end within a step, the rest of it takes the first choices.
+#[must_use]
+pub fn chosen(bytes: &[u8]) -> Vec<Op> {
+    write(Dice::Bytes(bytes))
+}
+
+fn write(dice: Dice<'_>) -> Vec<Op> {
     let mut author = Author {
         dice,
         names: Vec::new(),
@@ -32,21 +42,46 @@ pub fn program(seed: u64) -> Vec<Op> {
         author.create();
     }
     for _ in 0..STEPS {
+        if author.dice.is_over() {
+            break;
+        }
         author.step();
     }
     author.ops
 }
 
-/// A generator of numbers with a seed (xorshift).
-struct Dice(u64);
+/// What decides.
+enum Dice<'a> {
+    /// A generator of numbers with a seed (xorshift).
+    Seed(u64),
+    /// One byte a decision, none of which is between more than 256.
+    Bytes(&'a [u8]),
+}
 
-impl Dice {
+impl Dice<'_> {
+    /// A number less than `most`.
     fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        // Less than `most`, which is a `usize`.
-        ((self.0 >> 11) % most as u64) as usize
+        match self {
+            Dice::Seed(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                // Less than `most`, which is a `usize`.
+                ((*state >> 11) % most as u64) as usize
+            }
+            Dice::Bytes(bytes) => match bytes.split_first() {
+                Some((byte, rest)) => {
+                    *bytes = rest;
+                    usize::from(*byte) % most
+                }
+                None => 0,
+            },
+        }
+    }
+
+    /// Whether there is nothing left to decide by.
+    fn is_over(&self) -> bool {
+        matches!(self, Dice::Bytes([]))
     }
 
     fn pick<T: Clone>(&mut self, of: &[T]) -> T {
@@ -69,8 +104,8 @@ enum Sort {
     Epoll,
 }
 
-struct Author {
-    dice: Dice,
+struct Author<'a> {
+    dice: Dice<'a>,
     names: Vec<(String, Sort)>,
     closed: Vec<String>,
     /// What was told to listen, and was not closed by its name.
@@ -81,7 +116,7 @@ struct Author {
     ops: Vec<Op>,
 }
 
-impl Author {
+impl Author<'_> {
     fn fresh(&mut self, sort: Sort) -> String {
         let name = format!("n{}", self.names.len());
         self.names.push((name.clone(), sort));

@@ -135,12 +135,19 @@ impl Matrix {
 
     fn to_markdown(&self, all: &[Mutant]) -> String {
         let rows: BTreeSet<_> = self.by_engine.iter().map(|row| &row[0]).collect();
-        let caught = all.iter().filter(|mutant| !mutant.caught.is_empty()).count();
+        let caught: Vec<_> = all.iter().filter(|mutant| !mutant.caught.is_empty()).collect();
         let mut text = format!(
             "# Who catches which mutant\n\nWritten by `cargo verify mutants --matrix --write`; not by \
-             hand. {} of the {caught} mutants that scenarios catch were run for it.\n",
-            rows.len()
+             hand. {} of the {} mutants that scenarios catch were run for it.\n",
+            rows.len(),
+            caught.len()
         );
+        // What is not there says so: a mutant without a row has not escaped, it was not asked.
+        let without = caught.iter().filter(|mutant| !rows.contains(&mutant.id));
+        let without: Vec<_> = without.map(|mutant| format!("`{}`", mutant.id)).collect();
+        if !without.is_empty() {
+            let _infallible = writeln!(text, "Not run for it: {}.", without.join(", "));
+        }
         for (title, about, header, rows) in [
             ("By engine", ENGINES, engine_header(), &self.by_engine),
             ("By oracle", ORACLES, oracle_header(), &self.by_oracle),
@@ -189,7 +196,8 @@ mod tests {
     fn mutant(id: &str) -> Mutant {
         let entry = format!(
             "[[mutant]]\nid = \"{id}\"\norigin = \"o\"\nrule = \"r\"\nwhat = \"w\"\nfile = \"f\"\n\
-             find = \"a\"\nreplace = \"b\"\n"
+             find = \"a\"\nreplace = \"b\"\n\
+             caught = [{{ scenario = \"s\", engine = \"explore\", how = \"deadlock\" }}]\n"
         );
         netpoller_models::mutants::parse(&entry).expect("well formed").remove(0)
     }
@@ -205,6 +213,7 @@ mod tests {
         let all = ["a", "b", "c"].map(mutant);
         let file = rows(&["a", "b", "gone"], "old").to_markdown(&all);
         let text = rows(&["c", "b"], "new").over(read(&file), &all);
+        assert!(!file.contains("`a`") && file.contains("Not run for it: `c`."), "{file}");
         let expected = ["a old", "b new", "c new"];
         assert_eq!(text.by_engine.iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);
         assert_eq!(text.by_oracle.iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);

@@ -10,11 +10,11 @@ use super::layout::{Lane, Layout, ROW, beside, box_around, other};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use netpoller_models::engine::{Doing, End, FailureFile, Row};
 use netpoller_models::scenario;
+use netpoller_spec::rules;
 use std::collections::BTreeMap;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-const SPEC: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/SPEC.md"));
 /// From how many steps on those that change nothing are folded away at first.
 const MANY: usize = 60;
 
@@ -83,7 +83,7 @@ fn head(file: &FailureFile) -> Markup {
 /// The sentence of a rule in SPEC.md, without its marks.
 fn sentence(rule: &str) -> String {
     let heading = format!("#### {rule}");
-    let mut lines = SPEC.lines().skip_while(|line| *line != heading).skip(1);
+    let mut lines = rules::TEXT.lines().skip_while(|line| *line != heading).skip(1);
     lines.find(|line| !line.is_empty()).unwrap_or_default().replace('`', "")
 }
 
@@ -453,7 +453,8 @@ mod tests {
 
     #[test]
     fn every_rule_of_the_specification_has_its_sentence() {
-        let rules: Vec<_> = SPEC.lines().filter_map(|line| line.strip_prefix("#### ")).collect();
+        let rules: Vec<_> =
+            rules::TEXT.lines().filter_map(|line| line.strip_prefix("#### ")).collect();
         assert!(!rules.is_empty(), "SPEC.md has rules");
         for rule in rules {
             let sentence = sentence(rule);
