@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 # Cheap ones first: who forgot to format learns it in the first second.
-quick="house fmt seam unsafe rules fences test features additive clippy doc package verify fence-mutants syscalls http soak-minute"
+quick="house fmt seam unsafe cancel rules fences test features additive clippy doc package verify fence-mutants syscalls http soak-minute"
 # On a schedule, or by hand.
 deep="outside portable peers mutants unique differential fuzz random-programs races soak litmus deep story"
 # For machines that have the standard library of other systems.

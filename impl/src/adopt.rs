@@ -5,6 +5,7 @@
 //! the poller, its calls block the thread, and nothing can interrupt them, a close and a deadline
 //! included. Go decides in the same way (`os.newFile`).
 
+use crate::error::Reason;
 use crate::poller::Poller;
 use crate::register::RegisterError;
 use crate::seam::{Kernel, System};
@@ -21,6 +22,10 @@ impl<S: System> Poller<S> {
     /// One that has none, such as a regular file, keeps the mode that it had. Its operations block
     /// their thread; waiting for readiness, and a deadline, are errors of kind `Unsupported`; a close
     /// does not wait for a thread that is inside of a call.
+    ///
+    /// Standard input and output are such a description, shared with the shell and with whoever is started beside
+    /// this program: `cat` would find EAGAIN where it expects to wait. [`adopt_unchanged`](Self::adopt_unchanged) leaves
+    /// the mode alone.
     ///
     /// ```
     /// use std::io::Read;
@@ -62,6 +67,36 @@ impl<S: System> Poller<S> {
             Ok(Source::new(self.clone(), fd, None))
         } else {
             Err(RegisterError::new(error, fd))
+        }
+    }
+
+    /// Takes over a descriptor of any kind in the mode that it has: one that is non-blocking already is
+    /// registered, if it has readiness; any other one works in blocking mode, where nothing interrupts a call.
+    ///
+    /// For descriptors that others have too, such as standard input and output.
+    ///
+    /// ```
+    /// use std::io::{Write, stdout};
+    /// use std::os::fd::AsFd;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// // A number of its own, so that closing it closes nothing for `println`.
+    /// let output = poller.adopt_unchanged(stdout().as_fd().try_clone_to_owned()?.into())?;
+    /// (&output).write_all(b"hello\n")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`adopt`](Self::adopt). The error gives the descriptor back.
+    pub fn adopt_unchanged(&self, fd: Fd<S>) -> Result<Source<S>, RegisterError<S>> {
+        match self.system().kernel().nonblocking(&fd) {
+            Ok(true) => self.adopt(fd),
+            Ok(false) if self.is_of_this_process() => Ok(Source::new(self.clone(), fd, None)),
+            Ok(false) => Err(RegisterError::new(Reason::Forked.into(), fd)),
+            Err(error) => Err(RegisterError::new(error, fd)),
         }
     }
 }

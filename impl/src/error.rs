@@ -42,7 +42,8 @@
 //! | `EINTR` | repeated; not close(2), and connect(2) goes on by itself |
 //! | `ECONNABORTED` from accept(2) | passed over: the next connection |
 //! | `EINPROGRESS`, `EALREADY` from connect(2) | waited for; `EISCONN` is success |
-//! | `EMFILE`, `ENFILE` from accept(2) | the caller's; the connection stays for a later accept |
+//! | `EMFILE`, `ENFILE` from accept(2) | the caller's, and the connection stays for a later accept; `incoming` tries again after a pause |
+//! | other errors of accept(2) about one connection | the caller's; `incoming` passes over them |
 //! | `ETIMEDOUT` | the caller's, kind `TimedOut`, without a [`Reason`] |
 //! | `EPERM` from epoll_ctl(2) | no readiness: see above |
 //! | all others | the caller's |

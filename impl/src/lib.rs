@@ -110,9 +110,11 @@ pub mod net;
 #[doc(hidden)]
 pub mod observe;
 mod operation;
+mod patience;
 mod poll_style;
 pub mod poller;
 pub mod portable;
+mod readiness;
 pub mod ready;
 pub mod register;
 #[cfg(feature = "runtime")]
@@ -131,6 +133,10 @@ pub mod turns;
 
 pub use driver::{Driver, Real};
 pub use error::Reason;
+pub use net::{
+    Incoming, ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Target,
+    WriteHalf,
+};
 pub use netpoller_spec::Mode;
 pub use seam::{Address, HowToShut, Instant, Os, Portable};
 pub use show::{Parked, ParkedWait};
@@ -157,6 +163,10 @@ pub type TcpListener = net::TcpListener<Os>;
 pub type UnixStream = net::UnixStream<Os>;
 /// A Unix socket that listens. See [`net::UnixListener`] for its methods.
 pub type UnixListener = net::UnixListener<Os>;
+/// A socket of UDP. See [`net::UdpSocket`] for its methods.
+pub type UdpSocket = net::UdpSocket<Os>;
+/// A Unix datagram socket. See [`net::UnixDatagram`] for its methods.
+pub type UnixDatagram = net::UnixDatagram<Os>;
 /// The number of a [`Source`], lent. See [`source::FdGuard`] for its methods.
 pub type FdGuard<'a> = source::FdGuard<'a, Os>;
 /// Why a descriptor could not be registered. See [`register::RegisterError`] for its methods.

@@ -119,6 +119,11 @@ impl<'a, S: System> Operation<'a, S> {
     ) -> Poll<io::Result<T>> {
         ready!(self.begin(waker))?;
         let polled = self.attempt(waker, call);
+        self.polled(polled)
+    }
+
+    /// The last step of a poll in the async style.
+    pub(crate) fn polled<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let polled = if polled.is_pending() { self.left_parked() } else { polled };
         if polled.is_pending() {
             self.pause();
@@ -146,7 +151,7 @@ impl<'a, S: System> Operation<'a, S> {
     }
 
     /// Gets the right, and enters as a user.
-    fn begin(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+    pub(crate) fn begin(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
         let Operation { source, mode, .. } = *self;
         let turn = match self.right {
             Right::None => source.lock.lock(mode, waker),
@@ -182,7 +187,7 @@ impl<'a, S: System> Operation<'a, S> {
     }
 
     /// System calls and waits, as a user with the right.
-    fn attempt<T>(
+    pub(crate) fn attempt<T>(
         &mut self,
         waker: &Waker,
         mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
@@ -222,6 +227,30 @@ impl<'a, S: System> Operation<'a, S> {
         }
     }
 
+    /// Parks the task in its slot until the direction can be used no more, as a user with the right; an
+    /// error if it is so already. Reports are passed over, and none is asked for.
+    pub(crate) fn park_for_the_end(&mut self, waker: &Waker) -> io::Result<()> {
+        let Operation { source, mode, wait, .. } = self;
+        // In blocking mode there is nothing to wait for.
+        let Some(incarnation) = source.entry() else { return Ok(()) };
+        loop {
+            match incarnation.poll_wait(*mode, wait, waker, || Ok(())) {
+                Poll::Ready(Ok(())) => {}
+                // As in `poll_ready` (NP-FD-12).
+                Poll::Ready(Err(WaitError::Occupied)) => incarnation.evict(*mode),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends the wait that is under way, if there is one; the right stays.
+    pub(crate) fn retract(&mut self) {
+        if let Some(incarnation) = self.source.entry() {
+            incarnation.retract(self.mode, &mut self.wait);
+        }
+    }
+
     /// NP-FD-5: nobody knows whether it is polled again.
     fn pause(&mut self) {
         if core::mem::take(&mut self.user) {
@@ -233,7 +262,7 @@ impl<'a, S: System> Operation<'a, S> {
     }
 
     /// Gives up whatever it has.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let Operation { source, mode, .. } = *self;
         if let Some(incarnation) = source.entry() {
             incarnation.retract(mode, &mut self.wait);

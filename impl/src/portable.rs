@@ -62,6 +62,10 @@ pub type TcpListener = net::TcpListener<Portable>;
 pub type UnixStream = net::UnixStream<Portable>;
 /// A Unix socket that listens. See [`net::UnixListener`] for its methods.
 pub type UnixListener = net::UnixListener<Portable>;
+/// A socket of UDP. See [`net::UdpSocket`] for its methods.
+pub type UdpSocket = net::UdpSocket<Portable>;
+/// A Unix datagram socket. See [`net::UnixDatagram`] for its methods.
+pub type UnixDatagram = net::UnixDatagram<Portable>;
 /// The number of a [`Source`], lent. See [`source::FdGuard`] for its methods.
 pub type FdGuard<'a> = source::FdGuard<'a, Portable>;
 /// Why a descriptor could not be registered. See [`register::RegisterError`] for its methods.

@@ -140,7 +140,7 @@ impl<S: System> Timer<S> {
         Incarnation { system: &poller.shared.system, desc: poller.desc(place.index), place: *place }
     }
 
-    fn look(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+    pub(crate) fn look(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
         let mut wait = core::mem::take(&mut self.wait);
         let incarnation = self.incarnation();
         let result = loop {

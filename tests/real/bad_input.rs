@@ -9,7 +9,7 @@ use netpoller::{Mode, Poller, Ready, Reason, Source};
 use netpoller_spec::token::{Generation, Token};
 use netpoller_tests::{in_child, sys, undisturbed};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -339,6 +339,21 @@ fn a_second_waiter_is_told_that_the_direction_is_taken_and_disturbs_nothing() {
     assert!(a.waiter(Mode::Read).is_ok(), "the right to wait was not given back");
 }
 
+/// A connection that was reset, and knows it.
+fn tcp_without_a_peer(poller: &Poller) -> (netpoller::TcpStream, netpoller::TcpListener) {
+    let anywhere = "127.0.0.1:0".parse().expect("an address");
+    let listener = netpoller::TcpListener::bind_on(poller, anywhere).expect("a port");
+    let there = listener.local_addr().expect("bound");
+    let tcp = netpoller::TcpStream::connect_on(poller, there).expect("connected");
+    drop(listener.accept().expect("a client"));
+    (&tcp).write_all(b"x").expect("it is not known yet");
+    // The end, and then the answer to what nobody reads.
+    while tcp.try_write(b"x").is_ok() {
+        std::thread::yield_now();
+    }
+    (tcp, listener)
+}
+
 #[test]
 fn a_broken_connection_is_an_error_and_not_a_signal() {
     in_child("a_broken_connection_is_an_error_and_not_a_signal", || {
@@ -355,6 +370,29 @@ fn a_broken_connection_is_an_error_and_not_a_signal() {
         let adopted = Descriptor::from(OwnedFd::from(c));
         let error = Epoll.write(&adopted, b"x").expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+
+        // Every other way to send.
+        let broken = |sent: std::io::Result<usize>, how: &str| {
+            let error = sent.expect_err("nobody reads");
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{how}: {error}");
+        };
+        let pieces = [IoSlice::new(b"x"), IoSlice::new(b"y")];
+        broken(a.try_write(b"x"), "try_write");
+        broken((&a).write_vectored(&pieces), "write_vectored");
+        broken(netpoller_tests::tasks::block_on(a.async_write(b"x"), || {}), "async_write");
+        let (tcp, _listener) = tcp_without_a_peer(&poller);
+        broken(tcp.try_write(b"x"), "try_write over TCP");
+        broken((&tcp).write_vectored(&pieces), "write_vectored over TCP");
+        let (mut write, _read) = (tcp.split().1, tcp.split().0);
+        broken(write.write(b"x"), "a half");
+        let (one, other) = netpoller::UnixDatagram::pair_on(&poller).expect("a pair");
+        other.shutdown(netpoller::HowToShut::Read).expect("connected");
+        broken(one.try_send(b"x"), "a datagram");
+        let name = format!("\0netpoller-broken-{}", std::process::id());
+        let bound = netpoller::UnixDatagram::bind_on(&poller, &name).expect("a name");
+        bound.shutdown(netpoller::HowToShut::Read).expect("bound");
+        let stranger = netpoller::UnixDatagram::unbound_on(&poller).expect("a socket");
+        broken(stranger.send_to(b"x", &name), "a datagram by name");
     });
 }
 

@@ -2,8 +2,11 @@
 //!
 //! What every kernel shows is in `behaviour`.
 
-use crate::backend::{KERNEL, Poller, Source, TcpListener, TcpStream, UnixListener, UnixStream};
-use netpoller::Reason;
+use crate::backend::{
+    KERNEL, Poller, Source, TcpListener, TcpStream, UnixListener, UnixStream, driven,
+};
+use netpoller::net::TcpListener as AnyListener;
+use netpoller::{Address, ListenOptions, Reason};
 use netpoller_tests::{in_child, sys, tasks, undisturbed};
 use std::fs::File;
 use std::future::Future;
@@ -262,4 +265,179 @@ fn what_has_no_readiness_is_adopted_in_blocking_mode() {
     let polled = poller.adopt(OwnedFd::from(reader).into()).expect("adopted");
     let fd = polled.into_fd().expect("it is open");
     assert!(KERNEL.nonblocking(&fd).expect("it is open"), "a read would block the thread");
+}
+
+/// What the halves of both ends carry, by threads and by tasks.
+#[test]
+fn both_halves_are_used_by_two_threads_and_by_two_tasks() {
+    let _undisturbed = undisturbed();
+    const BYTES: usize = 1 << 20;
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+    for style in ["threads", "tasks"] {
+        let client = TcpStream::connect_on(&poller, listener.local_addr().expect("bound"));
+        let (server, _from) = listener.accept().expect("a client");
+        let [(mut near, mut to), (mut far, mut back)] =
+            [client.expect("connected"), server].map(TcpStream::into_split);
+        thread::scope(|scope| {
+            // More than fits into the buffers: each half waits for its counterpart.
+            let echo = scope.spawn(move || match style {
+                "threads" => std::io::copy(&mut far, &mut back).expect("all of it") as usize,
+                _ => block_on(async {
+                    let (mut buffer, mut sum) = ([0; 4096], 0);
+                    loop {
+                        let count = far.async_read(&mut buffer).await.expect("connected");
+                        let mut rest = &buffer[..count];
+                        while !rest.is_empty() {
+                            let written = back.async_write(rest).await.expect("connected");
+                            rest = &rest[written..];
+                        }
+                        match count {
+                            0 => break sum,
+                            _ => sum += count,
+                        }
+                    }
+                }),
+            });
+            let writer = scope.spawn(move || match style {
+                "threads" => to.write_all(&vec![7; BYTES]).expect("room"),
+                _ => block_on(async {
+                    let mut left = BYTES;
+                    while left > 0 {
+                        left -= to.async_write(&vec![7; left]).await.expect("room");
+                    }
+                }),
+            });
+            // Its end is that of the half at the other end, which is dropped with its thread.
+            let mut all = Vec::new();
+            near.read_to_end(&mut all).expect("connected");
+            assert!(all.len() == BYTES && all.iter().all(|&byte| byte == 7), "{style}");
+            writer.join().expect("no panic");
+            assert_eq!(echo.join().expect("no panic"), BYTES, "{style}");
+        });
+    }
+    drop(driver);
+}
+
+/// NP-CONN-7: the connection waits in the kernel, the listener is readable all the time, and the loop sleeps.
+#[test]
+fn an_accept_loop_without_a_free_number_sleeps_and_goes_on() {
+    const PAUSES: u64 = 5;
+    in_child("net::an_accept_loop_without_a_free_number_sleeps_and_goes_on", || {
+        driven(1, |poller| {
+            let listener = AnyListener::bind_on(poller, anywhere()).expect("a port");
+            let there = listener.local_addr().expect("bound");
+            let client = std::net::TcpStream::connect(there).expect("connected");
+            let (_filling, first_free) = without_gaps();
+            sys::limit_descriptors(first_free).expect("a lower limit");
+            let ledger = poller.system().ledger();
+            let (expired, parked) =
+                (|| ledger.get(|ledger| &ledger.expired), || ledger.get(|ledger| &ledger.parked));
+            let before = (expired(), parked());
+            thread::scope(|scope| {
+                let accepting = scope.spawn(|| {
+                    let mut incoming = listener.incoming();
+                    let (_server, from) = incoming.next().expect("open").expect("a client");
+                    (from, incoming.pauses())
+                });
+                while expired() < before.0 + PAUSES {
+                    thread::yield_now();
+                }
+                sys::limit_descriptors(first_free + 8).expect("room");
+                let (from, pauses) = accepting.join().expect("no panic");
+                assert_eq!(from, client.local_addr().expect("connected"));
+                assert!(pauses >= PAUSES, "{pauses} pauses, and more have come to their end");
+                let parks = parked() - before.1;
+                assert!(parks <= 3 * (pauses + 1), "{parks} parks in {pauses} pauses: it spins");
+            });
+            // A close ends a pause: no thread could accept here.
+            let _second = std::net::TcpStream::connect(there).expect("connected");
+            sys::limit_descriptors(first_free).expect("a lower limit");
+            thread::scope(|scope| {
+                let accepting = scope.spawn(|| listener.incoming().next().is_none());
+                let before = expired();
+                while expired() < before + PAUSES {
+                    thread::yield_now();
+                }
+                listener.close().expect("the first close");
+                assert!(accepting.join().expect("no panic"), "accepted without a number");
+            });
+        });
+    });
+}
+
+#[test]
+fn listeners_have_the_options_that_were_asked_for() {
+    let _undisturbed = undisturbed();
+    let poller = Poller::new().expect("a poller");
+    let options = ListenOptions::new().reuse_port(true).nodelay(true).backlog(8);
+    let listener = options.tcp_on(&poller, anywhere()).expect("a port");
+    let there = listener.local_addr().expect("bound");
+    let beside = options.tcp_on(&poller, there).expect("they share the port");
+    let alone = TcpListener::bind_on(&poller, there).expect_err("the port is in use");
+    assert_eq!(alone.kind(), ErrorKind::AddrInUse, "{alone}");
+    beside.close().expect("the first close");
+    let client = TcpStream::connect_on(&poller, there).expect("connected");
+    let (server, _from) = listener.accept().expect("a client");
+    assert!(server.nodelay().expect("connected"), "not inherited from the listener");
+    assert!(!client.nodelay().expect("connected"));
+    // A port of a connection that has ended here is held for a while, unless said otherwise.
+    drop(server);
+    let mut end = [0];
+    assert_eq!((&client).read(&mut end).expect("the end"), 0);
+    drop(client);
+    listener.close().expect("the first close");
+    let held = ListenOptions::new().reuse_address(false).tcp_on(&poller, there);
+    assert_eq!(held.expect_err("the connection is ending").kind(), ErrorKind::AddrInUse);
+    TcpListener::bind_on(&poller, there).expect("it may be there");
+    // IPv6 alone leaves the port of IPv4 to others; a machine without IPv6 has none to leave.
+    let any_v6 = "[::]:0".parse().expect("an address");
+    if let Ok(v6) = ListenOptions::new().only_v6(true).tcp_on(&poller, any_v6) {
+        let port = v6.local_addr().expect("bound").port();
+        let v4 = SocketAddr::from(([0, 0, 0, 0], port));
+        TcpListener::bind_on(&poller, v4).expect("IPv4 is not its business");
+    }
+    let name = format!("\0netpoller-backlog-{}-{port}", std::process::id(), port = there.port());
+    let unix = ListenOptions::new().backlog(0).unix_on(&poller, &name).expect("a name");
+    let _first = UnixStream::connect_on(&poller, &name).expect("one may wait");
+    let full = UnixStream::connect_on(&poller, &name).expect_err("and no second one");
+    assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
+    assert_eq!(unix.incoming().next().expect("open").expect("the first").1, Address::Unnamed);
+}
+
+/// The resolver is asked by another thread where the caller may not block, and under its deadline.
+#[test]
+fn a_name_is_looked_up_in_both_styles_and_with_a_deadline() {
+    let _undisturbed = undisturbed();
+    let poller = Poller::new().expect("a poller");
+    let driver = poller.drive().expect("a thread");
+    let listener = TcpListener::bind_on(&poller, anywhere()).expect("a port");
+    let there = listener.local_addr().expect("bound");
+    let name = format!("localhost:{}", there.port());
+    let late = Some(poller.now().saturating_add(std::time::Duration::from_secs(3600)));
+    for client in [
+        TcpStream::connect_on(&poller, &*name),
+        TcpStream::connect_by_on(&poller, ("localhost", there.port()), late),
+        block_on(TcpStream::async_connect_on(&poller, name.clone())),
+        block_on(TcpStream::async_connect_by_on(&poller, &*name, late)),
+    ] {
+        assert_eq!(client.expect("somebody listens").peer_addr().expect("connected"), there);
+    }
+    for malformed in ["no port", "localhost:99999", ""] {
+        let blocking = TcpStream::connect_on(&poller, malformed).expect_err("no name");
+        let other = block_on(TcpStream::async_connect_on(&poller, malformed)).expect_err("no name");
+        assert_eq!(
+            (blocking.kind(), other.kind()),
+            (ErrorKind::InvalidInput, ErrorKind::InvalidInput)
+        );
+    }
+    let now = Some(poller.now());
+    let error = TcpStream::connect_by_on(&poller, &*name, now).expect_err("it is late");
+    assert_eq!(Reason::of(&error), Some(Reason::DeadlineExceeded), "{error}");
+    // A future that is dropped leaves its lookup to the thread that makes it.
+    let mut dropped = Box::pin(TcpStream::async_connect_on(&poller, &*name));
+    let _either = dropped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(dropped);
+    drop(driver);
 }

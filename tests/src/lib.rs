@@ -29,7 +29,8 @@ macro_rules! backend {
     ($kernel:ident, $types:path) => {
         use netpoller::seam::os::$kernel;
         pub(crate) use types::{
-            Poller, Ready, Source, TcpListener, TcpStream, UnixListener, UnixStream,
+            Poller, Ready, Source, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
+            UnixStream,
         };
         use $types as types;
 
@@ -83,6 +84,17 @@ pub fn undisturbed() -> RwLockReadGuard<'static, ()> {
     STARTING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Starts a child while no test is [`undisturbed`]. Returns when the child has become another program, and
+/// has let go of our descriptors.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn start(child: &mut Command) -> std::io::Result<Child> {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    child.spawn()
+}
+
 /// Runs the body of the test called `name` in a process of its own: this test binary once more,
 /// for this test alone. `name` is that which the binary lists, with its modules.
 ///
@@ -97,11 +109,7 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
     let mut child = Command::new(binary);
     child.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, name);
     child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Returns when the child has become another program, and has let go of our descriptors.
-    let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    let child = child.spawn();
-    drop(alone);
-    let child = child.and_then(Child::wait_with_output);
+    let child = start(&mut child).and_then(Child::wait_with_output);
     let child = child.expect("this test binary starts once more");
     let (out, err) =
         (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));

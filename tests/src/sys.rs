@@ -69,6 +69,88 @@ pub fn add_behind_the_back(eventfd: RawFd, count: u64) -> io::Result<()> {
     if written == 8 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// A number that a system call has just returned, or its error.
+fn owned(returned: libc::c_int) -> io::Result<OwnedFd> {
+    let number = checked(returned)?;
+    // SAFETY: the callers hand over what a system call has just returned as a new number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A timerfd that is not set.
+///
+/// # Errors
+///
+/// Those of timerfd_create(2).
+pub fn timerfd() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+    // SAFETY: timerfd_create takes integers and touches no memory of ours.
+    owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })
+}
+
+/// Sets a timerfd: it expires once, after this time.
+///
+/// # Errors
+///
+/// Those of timerfd_settime(2).
+pub fn set_timerfd(timer: impl AsFd, after: std::time::Duration) -> io::Result<()> {
+    let once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let seconds = libc::time_t::try_from(after.as_secs()).map_err(io::Error::other)?;
+    let value = libc::timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };
+    let setting = libc::itimerspec { it_interval: once, it_value: value };
+    let number = timer.as_fd().as_raw_fd();
+    // SAFETY: `setting` outlives the call, which only reads it; the old setting is not asked for.
+    checked(unsafe { libc::timerfd_settime(number, 0, &setting, core::ptr::null_mut()) }).map(drop)
+}
+
+/// A descriptor that is readable when the child has ended.
+///
+/// # Errors
+///
+/// Those of pidfd_open(2).
+pub fn pidfd(child: &std::process::Child) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes integers and touches no memory of ours.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), libc::O_NONBLOCK) };
+    owned(libc::c_int::try_from(number).map_err(io::Error::other)?)
+}
+
+/// An inotify that tells of files that are made in the folder.
+///
+/// # Errors
+///
+/// Those of inotify_init1(2) and inotify_add_watch(2).
+pub fn inotify(folder: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    // SAFETY: inotify_init1 takes an integer and touches no memory of ours.
+    let inotify = owned(unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) })?;
+    let number = inotify.as_raw_fd();
+    // SAFETY: the name ends with a NUL byte and outlives the call, which only reads it.
+    checked(unsafe { libc::inotify_add_watch(number, folder.as_ptr(), libc::IN_CREATE) })?;
+    Ok(inotify)
+}
+
+/// The two sides of a pseudo-terminal: its master and its slave.
+///
+/// # Errors
+///
+/// Those of openpty(3).
+pub fn pty() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (mut master, mut slave) = (-1, -1);
+    let null = core::ptr::null_mut();
+    let (settings, size) = (core::ptr::null(), core::ptr::null());
+    // SAFETY: both numbers have room for what openpty writes; no name and no settings are asked for.
+    checked(unsafe { libc::openpty(&mut master, &mut slave, null, settings, size) })?;
+    Ok((owned(master)?, owned(slave)?))
+}
+
+/// Makes a FIFO.
+///
+/// # Errors
+///
+/// Those of mkfifo(3).
+pub fn make_fifo(path: &std::ffi::CStr) -> io::Result<()> {
+    // SAFETY: the name ends with a NUL byte and outlives the call, which only reads it.
+    checked(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
+}
+
 /// Registers `fd` with somebody's epoll, level-triggered for reading, under `data`.
 ///
 /// # Errors

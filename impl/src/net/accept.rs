@@ -6,10 +6,11 @@
 //! report it again, and the next accept finds it, because every operation tries its system call first
 //! (NP-CONN-6).
 //!
+//! A loop of accepts, which knows what to do then, is in `incoming`.
+//!
 //! The deadline of an accept is the read deadline of the listener.
 
-use crate::poller::Poller;
-use crate::seam::{Address, Kernel, Kind, System};
+use crate::seam::{Address, Kernel, System};
 use crate::source::{Fd, Source};
 use netpoller_spec::Mode;
 use std::io;
@@ -24,7 +25,7 @@ fn next<S: System>(kernel: &S::Kernel, listener: &Fd<S>) -> io::Result<(Fd<S>, A
     }
 }
 
-fn registered<S: System>(
+pub(super) fn registered<S: System>(
     listener: &Source<S>,
     (fd, from): (Fd<S>, Address),
 ) -> io::Result<(Source<S>, Address)> {
@@ -43,20 +44,4 @@ pub(super) async fn async_accept<S: System>(
 ) -> io::Result<(Source<S>, Address)> {
     let accepted = listener.operate(Mode::Read, next::<S>).await?;
     registered(listener, accepted)
-}
-
-/// A listener at `address`; `reuse`: also where connections of an earlier one are still ending.
-pub(super) fn listen<S: System>(
-    poller: &Poller<S>,
-    address: &Address,
-    reuse: bool,
-) -> io::Result<Source<S>> {
-    let kernel = poller.system().kernel();
-    let fd = kernel.socket(address, Kind::Stream)?;
-    if reuse {
-        kernel.set_reuse_address(&fd, true)?;
-    }
-    kernel.bind(&fd, address)?;
-    kernel.listen(&fd, super::BACKLOG)?;
-    Ok(poller.register(fd)?)
 }

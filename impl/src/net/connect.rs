@@ -17,9 +17,12 @@
 //!   write (NP-CONN-3, Go #15078, #16523); one that has come before the connection begins ends the
 //!   attempt without a system call (NP-CONN-4).
 //!
+//! Of several addresses one is tried after the other, each in this way (`target`).
+//!
 //! Dropping the future closes the socket, which ends the attempt. So does every failure: nobody else has
 //! the source.
 
+use super::target::{Attempts, Target};
 use crate::error::Reason;
 use crate::operation::Operation;
 use crate::poller::Poller;
@@ -132,4 +135,44 @@ pub(super) async fn async_connect<S: System>(
     poll_fn(|cx| operation.poll(cx.waker(), &mut look)).await?;
     drop(operation);
     without_deadline(source, deadline)
+}
+
+/// Connects to the first address that answers, blocking the thread, until `deadline` at the latest.
+pub(super) fn connect_to<S: System>(
+    poller: &Poller<S>,
+    target: Target,
+    deadline: Option<Instant>,
+) -> io::Result<Source<S>> {
+    let target = match target.only() {
+        Ok(address) => return connect(poller, &Address::Inet(address), deadline),
+        Err(target) => target,
+    };
+    let mut attempts = Attempts::new(target.addresses(poller, deadline)?, deadline);
+    loop {
+        let (address, until) = attempts.next(poller.now())?;
+        match connect(poller, &Address::Inet(address), until) {
+            Ok(source) => return Ok(source),
+            Err(error) => attempts.failed(error),
+        }
+    }
+}
+
+/// The same without blocking the thread.
+pub(super) async fn async_connect_to<S: System>(
+    poller: &Poller<S>,
+    target: Target,
+    deadline: Option<Instant>,
+) -> io::Result<Source<S>> {
+    let target = match target.only() {
+        Ok(address) => return async_connect(poller, &Address::Inet(address), deadline).await,
+        Err(target) => target,
+    };
+    let mut attempts = Attempts::new(target.async_addresses(poller, deadline).await?, deadline);
+    loop {
+        let (address, until) = attempts.next(poller.now())?;
+        match async_connect(poller, &Address::Inet(address), until).await {
+            Ok(source) => return Ok(source),
+            Err(error) => attempts.failed(error),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Streams and listeners: TCP and Unix.
+//! Sockets: streams, listeners and datagrams, of TCP, UDP and Unix.
 //!
 //! Each type is a [`Source`](crate::source::Source) with what its kind of socket can do besides, and
 //! lends it (`Deref`): so every stream reads, writes, shuts and closes in both styles, and takes
@@ -7,23 +7,37 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `connect` | the way of a connection: connect(2) once, wait, look |
+//! | `target` | where to: addresses in their order, and names |
 //! | `accept` | the next connection of a listener |
-//! | `tcp`, `unix` | the types |
+//! | `incoming` | all of them, one after the other, without numbers too |
+//! | `listen` | how a listener is made |
+//! | `tcp`, `unix` | the types of streams and listeners |
+//! | `split` | the two directions of a stream as two values |
+//! | `datagram` | messages |
+//! | `udp`, `unix_datagram` | their types |
 //!
-//! Names are not resolved here: an address is an address.
-//!
-//! Out of scope: datagrams.
+//! Names are resolved by the system, in `target`.
 
 mod accept;
 mod connect;
+mod datagram;
+mod incoming;
+mod listen;
+mod split;
+mod target;
 mod tcp;
+mod udp;
 mod unix;
+mod unix_datagram;
 
+pub use incoming::{Incoming, Listener};
+pub use listen::ListenOptions;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
+pub use target::Target;
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
 pub use unix::{UnixListener, UnixStream};
-
-/// How many connections may wait to be accepted; the kernel lowers it to its own limit.
-const BACKLOG: u32 = 4096;
+pub use unix_datagram::UnixDatagram;
 
 /// What a type that is a source has because of that.
 macro_rules! is_a_source {
@@ -37,6 +51,11 @@ macro_rules! is_a_source {
         }
 
         impl<S: System> $name<S> {
+            /// Of a source that is a socket of this kind.
+            pub(crate) fn of(source: Source<S>) -> Self {
+                $name { source }
+            }
+
             /// The source that it is, for whoever wants to take the number back
             /// ([`Source::into_fd`]).
             #[must_use]
@@ -55,8 +74,23 @@ macro_rules! is_a_source {
 
 /// What a stream has besides.
 macro_rules! is_a_stream {
-    ($name:ident) => {
+    ($(#[$example:meta])* $name:ident) => {
         impl<S: System> $name<S> {
+            /// Its two directions, borrowed.
+            #[must_use]
+            pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
+                split::borrowed(self)
+            }
+
+            /// Its two directions as values of their own. Dropping the half that writes shuts writing, so
+            /// the peer reads the end of the stream; dropping both closes it.
+            ///
+            $(#[$example])*
+            #[must_use]
+            pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
+                split::owned(self)
+            }
+
             /// Reads what is there and leaves it there, waiting until there is something.
             /// `Ok(0)`: the end of the stream, or an empty buffer.
             ///

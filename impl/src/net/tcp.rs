@@ -1,10 +1,12 @@
 //! TCP.
 
-use super::{accept, connect, is_a_source, is_a_stream};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::{Incoming, ListenOptions, Target, accept, connect, is_a_source, is_a_stream};
 use crate::driver::Real;
 use crate::poller::Poller;
 use crate::seam::{Address, Instant, Kernel, SocketAddr, System};
 use crate::source::Source;
+use core::time::Duration;
 use netpoller_spec::Mode;
 use std::io;
 
@@ -22,14 +24,33 @@ pub struct TcpListener<S: System> {
 
 is_a_source!(TcpStream, "TcpStream");
 is_a_source!(TcpListener, "TcpListener");
-is_a_stream!(TcpStream);
+is_a_stream! {
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    /// let client = netpoller::TcpStream::connect(listener.local_addr()?)?;
+    /// let (server, _from) = listener.accept()?;
+    /// let (mut requests, mut answers) = server.into_split();
+    /// let echo = std::thread::spawn(move || std::io::copy(&mut requests, &mut answers));
+    /// (&client).write_all(b"hello")?;
+    /// client.shutdown(netpoller::HowToShut::Write)?;
+    /// let mut text = String::new();
+    /// (&client).read_to_string(&mut text)?; // up to the end, which is that of `answers`
+    /// assert_eq!((text.as_str(), echo.join().unwrap()?), ("hello", 5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    TcpStream
+}
 
-fn inet(address: Address) -> io::Result<SocketAddr> {
+pub(super) fn inet(address: Address) -> io::Result<SocketAddr> {
     match address {
         Address::Inet(address) => Ok(address),
         other => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("a TCP socket with the address {other:?}"),
+            format!("an internet socket with the address {other:?}"),
         )),
     }
 }
@@ -40,17 +61,19 @@ impl<S: Real> TcpStream<S> {
     /// # Errors
     ///
     /// As for [`connect_on`](Self::connect_on); those of [`Poller::current`].
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect_on(&Poller::current()?, address)
+    pub fn connect(to: impl Into<Target>) -> io::Result<Self> {
+        TcpStream::connect_on(&Poller::current()?, to)
     }
 
     /// Connects, on the [current](Poller::current) poller.
     ///
+    /// Cancel safety: as for [`async_connect_on`](Self::async_connect_on).
+    ///
     /// # Errors
     ///
     /// As for [`connect_on`](Self::connect_on); those of [`Poller::current`].
-    pub async fn async_connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::async_connect_on(&Poller::current()?, address).await
+    pub async fn async_connect(to: impl Into<Target>) -> io::Result<Self> {
+        TcpStream::async_connect_on(&Poller::current()?, to).await
     }
 
     /// Connects until `deadline`, blocking the thread, on the [current](Poller::current) poller,
@@ -59,21 +82,49 @@ impl<S: Real> TcpStream<S> {
     /// # Errors
     ///
     /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
-    pub fn connect_by(address: SocketAddr, deadline: Option<Instant>) -> io::Result<Self> {
-        TcpStream::connect_by_on(&Poller::current()?, address, deadline)
+    pub fn connect_by(to: impl Into<Target>, deadline: Option<Instant>) -> io::Result<Self> {
+        TcpStream::connect_by_on(&Poller::current()?, to, deadline)
     }
 
     /// Connects until `deadline`, on the [current](Poller::current) poller, whose clock the deadline
     /// is of.
     ///
+    /// Cancel safety: as for [`async_connect_on`](Self::async_connect_on).
+    ///
     /// # Errors
     ///
     /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
     pub async fn async_connect_by(
-        address: SocketAddr,
+        to: impl Into<Target>,
         deadline: Option<Instant>,
     ) -> io::Result<Self> {
-        TcpStream::async_connect_by_on(&Poller::current()?, address, deadline).await
+        TcpStream::async_connect_by_on(&Poller::current()?, to, deadline).await
+    }
+}
+
+impl<S: Real> TcpStream<S> {
+    /// Connects within `time`, blocking the thread, on the [current](Poller::current) poller.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
+    pub fn connect_timeout(to: impl Into<Target>, time: Duration) -> io::Result<Self> {
+        let poller = Poller::current()?;
+        let deadline = poller.now().saturating_add(time);
+        TcpStream::connect_by_on(&poller, to, Some(deadline))
+    }
+
+    /// Connects within `time`, from the first poll on, on the [current](Poller::current) poller.
+    ///
+    /// Cancel safety: as for [`async_connect_on`](Self::async_connect_on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_by_on`](Self::connect_by_on); those of [`Poller::current`].
+    pub async fn async_connect_timeout(to: impl Into<Target>, time: Duration) -> io::Result<Self> {
+        let poller = Poller::current()?;
+        let deadline = poller.now().saturating_add(time);
+        TcpStream::async_connect_by_on(&poller, to, Some(deadline)).await
     }
 }
 
@@ -98,28 +149,48 @@ impl<S: System> TcpStream<S> {
     /// # }
     /// ```
     ///
+    /// `to` is an address, several of them, or `host:port` ([`Target`]). Several, or those of a name, are tried in
+    /// their order, and the first that connects is it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    /// let port = listener.local_addr()?.port();
+    /// let poller = netpoller::Poller::new()?;
+    /// let stream = netpoller::TcpStream::connect_on(&poller, ("localhost", port))?;
+    /// assert_eq!(stream.peer_addr()?.port(), port);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Those of socket(2) and connect(2), of which kind `ConnectionRefused` is the most common; those
-    /// of [`register`](Poller::register).
-    pub fn connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect_by_on(poller, address, None)
+    /// Those of the last address: of socket(2) and connect(2), of which kind `ConnectionRefused` is the most
+    /// common, and of [`register`](Poller::register). Those of the resolver; kind `InvalidInput` where there
+    /// is no address.
+    pub fn connect_on(poller: &Poller<S>, to: impl Into<Target>) -> io::Result<Self> {
+        TcpStream::connect_by_on(poller, to, None)
     }
 
-    /// Connects.
+    /// Connects. A name is looked up by a thread of its own, since the resolver of the system blocks.
     ///
-    /// Cancel safety: dropping the future closes the socket, and the attempt is over.
+    /// Cancel safety: dropping the future closes the socket, and the attempt is over. A lookup
+    /// goes on until the resolver has answered, and its result is thrown away.
     ///
     /// # Errors
     ///
     /// As for [`connect_on`](Self::connect_on).
-    pub async fn async_connect_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        TcpStream::async_connect_by_on(poller, address, None).await
+    pub async fn async_connect_on(poller: &Poller<S>, to: impl Into<Target>) -> io::Result<Self> {
+        TcpStream::async_connect_by_on(poller, to, None).await
     }
 
     /// Connects until `deadline` at the latest, blocking the thread; `None`: however long it takes.
     /// The deadline is an instant of [`Poller::now`]. It is that of the attempt: the stream that is
     /// returned has none. The thread polls the poller if nobody else does.
+    ///
+    /// The deadline covers all addresses and the lookup of a name, which another thread makes then. Each
+    /// address has its share of the time, what is left divided by how many are left, or two seconds if
+    /// that is more and as many are left: one that does not answer does not take all of it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -143,10 +214,10 @@ impl<S: System> TcpStream<S> {
     /// The system gives up by itself after a while, with the same kind and no reason.
     pub fn connect_by_on(
         poller: &Poller<S>,
-        address: SocketAddr,
+        to: impl Into<Target>,
         deadline: Option<Instant>,
     ) -> io::Result<Self> {
-        let source = connect::connect(poller, &Address::Inet(address), deadline)?;
+        let source = connect::connect_to(poller, to.into(), deadline)?;
         Ok(TcpStream { source })
     }
 
@@ -159,10 +230,10 @@ impl<S: System> TcpStream<S> {
     /// As for [`connect_by_on`](Self::connect_by_on).
     pub async fn async_connect_by_on(
         poller: &Poller<S>,
-        address: SocketAddr,
+        to: impl Into<Target>,
         deadline: Option<Instant>,
     ) -> io::Result<Self> {
-        let source = connect::async_connect(poller, &Address::Inet(address), deadline).await?;
+        let source = connect::async_connect_to(poller, to.into(), deadline).await?;
         Ok(TcpStream { source })
     }
 
@@ -217,14 +288,13 @@ impl<S: Real> TcpListener<S> {
 
 impl<S: System> TcpListener<S> {
     /// Listens at `address`; port 0 stands for a free one. Connections of an earlier listener
-    /// that are still ending do not stand in the way (`SO_REUSEADDR`).
+    /// that are still ending do not stand in the way (`SO_REUSEADDR`). [`ListenOptions`] has more to choose.
     ///
     /// # Errors
     ///
     /// Those of socket(2), bind(2), listen(2), and of [`register`](Poller::register).
     pub fn bind_on(poller: &Poller<S>, address: SocketAddr) -> io::Result<Self> {
-        let source = accept::listen(poller, &Address::Inet(address), true)?;
-        Ok(TcpListener { source })
+        ListenOptions::new().tcp_on(poller, address)
     }
 
     /// Takes the next connection, blocking the thread until there is one, or until the
@@ -251,6 +321,37 @@ impl<S: System> TcpListener<S> {
     pub async fn async_accept(&self) -> io::Result<(TcpStream<S>, SocketAddr)> {
         let (source, from) = accept::async_accept(&self.source).await?;
         Ok((TcpStream { source }, inet(from)?))
+    }
+
+    /// All connections, one after the other, until the listener is closed.
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = netpoller::TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    /// let there = listener.local_addr()?;
+    /// std::thread::scope(|scope| {
+    ///     let server = scope.spawn(|| -> std::io::Result<usize> {
+    ///         let mut served = 0;
+    ///         for accepted in listener.incoming() {
+    ///             let (stream, _from) = accepted?;
+    ///             (&stream).write_all(b"hello")?;
+    ///             served += 1;
+    ///         }
+    ///         Ok(served) // it was closed
+    ///     });
+    ///     let mut text = [0; 5];
+    ///     std::io::Read::read_exact(&mut &netpoller::TcpStream::connect(there)?, &mut text)?;
+    ///     listener.close()?;
+    ///     assert_eq!(server.join().expect("the server panicked")?, 1);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::of(self)
     }
 
     /// The address at which it listens.

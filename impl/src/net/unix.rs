@@ -1,6 +1,7 @@
 //! Unix stream sockets.
 
-use super::{accept, connect, is_a_source, is_a_stream};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::{Incoming, ListenOptions, accept, connect, is_a_source, is_a_stream};
 use crate::driver::Real;
 use crate::poller::Poller;
 use crate::seam::{Address, Kernel, System};
@@ -23,7 +24,25 @@ pub struct UnixListener<S: System> {
 
 is_a_source!(UnixStream, "UnixStream");
 is_a_source!(UnixListener, "UnixListener");
-is_a_stream!(UnixStream);
+is_a_stream! {
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let poller = netpoller::Poller::new()?;
+    /// let (a, b) = netpoller::UnixStream::pair_on(&poller)?;
+    /// let (read, mut write) = a.into_split();
+    /// write.write_all(b"the last word")?;
+    /// drop(write); // the end, for b
+    /// let mut text = String::new();
+    /// (&b).read_to_string(&mut text)?;
+    /// assert_eq!(text, "the last word");
+    /// # drop(read);
+    /// # Ok(())
+    /// # }
+    /// ```
+    UnixStream
+}
 
 impl<S: Real> UnixStream<S> {
     /// Connects, on the [current](Poller::current) poller.
@@ -98,8 +117,7 @@ impl<S: System> UnixListener<S> {
     /// Those of socket(2), bind(2), listen(2), and of [`register`](Poller::register). Kind
     /// `InvalidInput` for a path that does not fit.
     pub fn bind_on(poller: &Poller<S>, path: impl AsRef<Path>) -> io::Result<Self> {
-        let source = accept::listen(poller, &Address::Unix(path.as_ref().into()), false)?;
-        Ok(UnixListener { source })
+        ListenOptions::new().unix_on(poller, path)
     }
 
     /// Takes the next connection, blocking the thread until there is one. The stream is registered
@@ -124,6 +142,12 @@ impl<S: System> UnixListener<S> {
     pub async fn async_accept(&self) -> io::Result<(UnixStream<S>, Address)> {
         let (source, from) = accept::async_accept(&self.source).await?;
         Ok((UnixStream { source }, from))
+    }
+
+    /// All connections, one after the other, until the listener is closed.
+    #[must_use]
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::of(self)
     }
 
     /// The address at which it listens.

@@ -199,6 +199,8 @@ impl Interval {
 }
 
 /// Lets the other tasks that can run go first, once.
+///
+/// Cancel safety: nothing is lost.
 pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {

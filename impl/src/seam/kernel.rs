@@ -10,6 +10,7 @@
 //! Objects are created non-blocking and close-on-exec. Every call maps to one system call
 //! (creation may take a few) and is passed through: no retry on EINTR, no policy.
 
+use super::option::{Group, SocketOption, Taking};
 use core::fmt::Debug;
 use core::time::Duration;
 use netpoller_spec::Mode;
@@ -140,6 +141,75 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     ///
     /// Those of recv(2) with `MSG_PEEK`.
     fn peek(&self, fd: &Self::Fd, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Receives from a socket. Of a datagram socket it takes one message, whatever the size of the
+    /// buffer: what does not fit is lost, and 0 may be a message of no bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of recv(2).
+    fn receive(&self, _fd: &Self::Fd, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(not_here("recv"))
+    }
+
+    /// The same, and where it comes from; or a look that leaves it there.
+    ///
+    /// # Errors
+    ///
+    /// Those of recvfrom(2).
+    fn receive_from(
+        &self,
+        _fd: &Self::Fd,
+        _buffer: &mut [u8],
+        _taking: Taking,
+    ) -> io::Result<(usize, Address)> {
+        Err(not_here("recvfrom"))
+    }
+
+    /// Sends a message to an address. Never raises SIGPIPE.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2).
+    fn send_to(&self, _fd: &Self::Fd, _bytes: &[u8], _to: &Address) -> io::Result<usize> {
+        Err(not_here("sendto"))
+    }
+
+    /// Whether a call in this direction would find something now, an error or an end included.
+    ///
+    /// # Errors
+    ///
+    /// Those of poll(2); `EBADF` for a number that is not open.
+    fn is_ready(&self, _fd: &Self::Fd, _mode: Mode) -> io::Result<bool> {
+        Err(not_here("poll"))
+    }
+
+    /// The setting of an option of a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    fn option(&self, _fd: &Self::Fd, _option: SocketOption) -> io::Result<u32> {
+        Err(not_here("getsockopt"))
+    }
+
+    /// Sets an option of a socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    fn set_option(&self, _fd: &Self::Fd, _option: SocketOption, _value: u32) -> io::Result<()> {
+        Err(not_here("setsockopt"))
+    }
+
+    /// Joins a multicast group, or leaves it.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    fn set_member(&self, _fd: &Self::Fd, _group: &Group, _member: bool) -> io::Result<()> {
+        Err(not_here("setsockopt"))
+    }
 
     /// Whether a socket may be bound to an address on which connections of an earlier one are
     /// still ending, `SO_REUSEADDR`. To be said before [`bind`](Kernel::bind).
@@ -286,6 +356,11 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn drain(&self, queue: &Self::Queue) -> io::Result<()>;
 }
 
+/// The error of a call that a kernel does not have: not every one has all kinds of sockets.
+fn not_here(call: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("this kernel has no {call}"))
+}
+
 /// A buffer of harvested events.
 pub trait Batch: Debug + Send {
     /// A buffer for this many events, at least 1.
@@ -390,6 +465,43 @@ impl Connecting {
             Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => Connecting::UnderWay,
             Some(libc::EISCONN) => Connecting::Done,
             _ => Connecting::Failed,
+        }
+    }
+}
+
+/// What the error of [`Kernel::accept`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// That one connection, which is gone: the next one may be fine.
+    Gone,
+    /// The process or the machine, which has no number or no memory left: the connection is still there.
+    Exhausted,
+    /// The listener.
+    Failed,
+}
+
+impl Accepting {
+    /// What `error` says.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Accepting {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                Accepting::Exhausted
+            }
+            // Linux hands on what the network has said of the connection; EPERM is a firewall's word.
+            Some(
+                libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EPERM,
+            ) => Accepting::Gone,
+            #[cfg(target_os = "linux")]
+            Some(libc::ENONET) => Accepting::Gone,
+            _ => Accepting::Failed,
         }
     }
 }

@@ -14,16 +14,19 @@
 #[cfg(feature = "runtime")]
 pub(crate) mod host;
 mod kernel;
+mod option;
 pub mod os;
 mod plain;
 #[cfg(feature = "tracing")]
 mod traced;
 
-pub use core::net::SocketAddr;
+pub use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 pub use core::sync::atomic::Ordering;
 pub use kernel::{
-    Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault, SetChange, Timeout,
+    Accepting, Address, Batch, Connecting, Event, HowToShut, Kernel, Kind, RegisterFault,
+    SetChange, Timeout,
 };
+pub use option::{Group, SocketOption, Taking};
 pub use os::{Os, Portable};
 pub use plain::{Counter, Note, Spread};
 // Plumbing that carries no nondeterminism of the protocol: what is behind it is shared, never

@@ -318,6 +318,15 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Wor
     thread::Builder::new().name(name.to_owned()).spawn(body).map(Worker)
 }
 
+/// The addresses of `host:port`, as the resolver of the system has them. Blocks for as long as that takes.
+///
+/// # Errors
+///
+/// Those of the resolver; kind `InvalidInput` for what is no name with a port.
+pub fn look_up(name: &str) -> io::Result<Vec<super::SocketAddr>> {
+    Ok(std::net::ToSocketAddrs::to_socket_addrs(name)?.collect())
+}
+
 /// Lets other threads run.
 pub fn yield_now() {
     thread::yield_now();

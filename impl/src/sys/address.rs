@@ -162,6 +162,10 @@ fn refused(path: &Path, why: String) -> io::Error {
 
 /// What the kernel has written.
 pub(super) fn decode(raw: &Raw) -> io::Result<Address> {
+    if raw.length == 0 {
+        // What recvfrom(2) says of a message whose sender has no name.
+        return Ok(Address::Unnamed);
+    }
     let family = libc::c_int::from(libc::sa_family_t::from_ne_bytes(raw.take(FAMILY)));
     match (family, raw.length) {
         (libc::AF_INET, V4_LENGTH..) => {

@@ -21,6 +21,7 @@ use super::{Returned, make, socket};
 use crate::seam::{Kernel, System};
 use crate::source::FdGuard;
 use core::sync::atomic::{AtomicI32, Ordering};
+use netpoller_spec::Mode;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -171,6 +172,22 @@ pub(super) fn write_vectored(descriptor: &Descriptor, pieces: &[IoSlice<'_>]) ->
 fn most_pieces(pieces: usize) -> libc::c_int {
     const IOV_MAX: usize = 1024;
     pieces.min(IOV_MAX) as libc::c_int
+}
+
+/// Asks the kernel what holds now, without waiting.
+pub(super) fn is_ready(descriptor: &Descriptor, mode: Mode) -> io::Result<bool> {
+    let events = match mode {
+        Mode::Read => libc::POLLIN,
+        Mode::Write => libc::POLLOUT,
+    };
+    let mut asked = libc::pollfd { fd: descriptor.raw(), events, revents: 0 };
+    // SAFETY: there is one entry at `asked`, which is borrowed by nobody else.
+    unsafe { libc::poll(&raw mut asked, 1, 0) }.or_errno()?;
+    // Of a number that is none poll says nothing, and of one that is not open this.
+    if descriptor.raw() == Descriptor::CLOSED || asked.revents & libc::POLLNVAL != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(asked.revents != 0)
 }
 
 /// What kind of file is behind the number: one of the constants `S_IF`.

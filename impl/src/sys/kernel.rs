@@ -5,11 +5,14 @@
 //! queue. Nothing is decided here but two facts about epoll: the kernel holds the set, so every
 //! change of it is in force at once, and edges need no arming.
 
-use super::{Descriptor, PosixPoll, fd, socket};
+use super::{Descriptor, PosixPoll, datagram, fd, socket};
 #[cfg(target_os = "linux")]
 use super::{EventQueue, Harvest, epoll};
 use crate::level;
-use crate::seam::{Address, HowToShut, Kernel, Kind, Os, RegisterFault, SetChange, Timeout};
+use crate::seam::{
+    Address, Group, HowToShut, Kernel, Kind, Os, RegisterFault, SetChange, SocketOption, Taking,
+    Timeout,
+};
 #[cfg(target_os = "linux")]
 use crate::seam::{Batch, Event};
 use netpoller_spec::Mode;
@@ -87,6 +90,39 @@ macro_rules! calls_on_descriptors {
 
         fn peek(&self, fd: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
             socket::peek(fd, buffer)
+        }
+
+        fn receive(&self, fd: &Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+            datagram::receive(fd, buffer)
+        }
+
+        fn receive_from(
+            &self,
+            fd: &Descriptor,
+            buffer: &mut [u8],
+            taking: Taking,
+        ) -> io::Result<(usize, Address)> {
+            datagram::receive_from(fd, buffer, taking)
+        }
+
+        fn send_to(&self, fd: &Descriptor, bytes: &[u8], to: &Address) -> io::Result<usize> {
+            datagram::send_to(fd, bytes, to)
+        }
+
+        fn is_ready(&self, fd: &Descriptor, mode: Mode) -> io::Result<bool> {
+            fd::is_ready(fd, mode)
+        }
+
+        fn option(&self, fd: &Descriptor, option: SocketOption) -> io::Result<u32> {
+            socket::number_of(fd, option)
+        }
+
+        fn set_option(&self, fd: &Descriptor, option: SocketOption, value: u32) -> io::Result<()> {
+            socket::set_number(fd, option, value)
+        }
+
+        fn set_member(&self, fd: &Descriptor, group: &Group, member: bool) -> io::Result<()> {
+            datagram::set_member(fd, group, member)
         }
 
         fn set_reuse_address(&self, fd: &Descriptor, on: bool) -> io::Result<()> {

@@ -8,9 +8,12 @@
 //! | [`fd`] | [`Descriptor`]: a number that is owned; pipe, dup, read, write, close |
 //! | [`make`] | how a descriptor comes to be non-blocking and close-on-exec: Linux, or any Unix |
 //! | [`address`] | socket addresses to the bytes of the kernel and back; safe code only |
+//! | `open` | files that have a name; safe code only |
 //! | [`socket`] | what can be done with sockets only |
+//! | [`datagram`] | messages, by name and without; groups |
 //! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
 //! | [`poll`] | poll(2), and the pipes that break it; the queue made of them is [`crate::level`] |
+//! | `standard` | sockets of the standard library, which become ours; safe code only |
 //! | [`kernel`] | `Epoll` and [`PosixPoll`], the instances of the seam's `Kernel` |
 //!
 //! # Errors
@@ -29,6 +32,7 @@
 #![allow(unsafe_code)]
 
 mod address;
+mod datagram;
 #[cfg(target_os = "linux")]
 mod epoll;
 mod fd;
@@ -37,8 +41,10 @@ mod kernel;
 #[cfg_attr(all(target_os = "linux", not(netpoller_portable)), path = "make_linux.rs")]
 #[cfg_attr(not(all(target_os = "linux", not(netpoller_portable))), path = "make_posix.rs")]
 mod make;
+mod open;
 mod poll;
 mod socket;
+mod standard;
 
 #[cfg(target_os = "linux")]
 pub use epoll::{EventQueue, Harvest};

@@ -7,7 +7,7 @@
 
 use super::address::{self, Raw};
 use super::{Descriptor, Returned, fd, make};
-use crate::seam::{Address, HowToShut, Kind};
+use crate::seam::{Address, HowToShut, Kind, SocketOption};
 use core::mem::size_of;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -123,6 +123,33 @@ pub(super) fn set_nodelay(socket: &Descriptor, on: bool) -> io::Result<()> {
     set_option(socket.raw(), libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
 }
 
+/// Where the kernel has an option.
+fn place_of(option: SocketOption) -> (libc::c_int, libc::c_int) {
+    match option {
+        SocketOption::ReusePort => (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+        SocketOption::Broadcast => (libc::SOL_SOCKET, libc::SO_BROADCAST),
+        SocketOption::ReceiveBuffer => (libc::SOL_SOCKET, libc::SO_RCVBUF),
+        SocketOption::SendBuffer => (libc::SOL_SOCKET, libc::SO_SNDBUF),
+        SocketOption::TimeToLive => (libc::IPPROTO_IP, libc::IP_TTL),
+        SocketOption::MulticastTimeToLive => (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL),
+        SocketOption::MulticastLoopV4 => (libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP),
+        SocketOption::MulticastLoopV6 => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP),
+        SocketOption::OnlyV6 => (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
+    }
+}
+
+pub(super) fn number_of(socket: &Descriptor, wanted: SocketOption) -> io::Result<u32> {
+    let (level, name) = place_of(wanted);
+    option(socket.raw(), level, name).map(i32::cast_unsigned)
+}
+
+pub(super) fn set_number(socket: &Descriptor, option: SocketOption, value: u32) -> io::Result<()> {
+    let (level, name) = place_of(option);
+    // A number beyond the type is beyond every limit of the kernel too.
+    let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
+    set(socket.raw(), level, name, &value)
+}
+
 fn option(number: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
@@ -138,9 +165,18 @@ pub(super) fn set_option(
     name: libc::c_int,
     on: bool,
 ) -> io::Result<()> {
-    let value = libc::c_int::from(on);
-    let length = size_of::<libc::c_int>() as libc::socklen_t;
-    let place = (&raw const value).cast();
+    set(number, level, name, &libc::c_int::from(on))
+}
+
+/// Sets an option whose value is plain data of the type `T`.
+pub(super) fn set<T: Copy>(
+    number: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let length = size_of::<T>() as libc::socklen_t;
+    let place = core::ptr::from_ref(value).cast();
     // SAFETY: `value` has `length` bytes, and setsockopt only reads them.
     unsafe { libc::setsockopt(number, level, name, place, length) }.or_errno().map(drop)
 }

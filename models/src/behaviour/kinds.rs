@@ -77,6 +77,30 @@ pub(super) fn a_close_in_blocking_mode_waits_for_nobody<S: Host>(poller: &Poller
     assert!(source.peek_lock().destroyed(), "the last user has closed nothing");
 }
 
+pub(super) fn what_is_shared_is_adopted_in_the_mode_that_it_has<S: Host>(poller: &Poller<S>) {
+    for blocks in [true, false] {
+        let (reader, writer) = kernel(poller).pipe().expect("a pipe");
+        kernel(poller).set_nonblocking(&reader, !blocks).expect("it is open");
+        // What the shell has, say.
+        let shared = kernel(poller).dup(&reader).expect("a duplicate");
+        let source = poller.adopt_unchanged(reader).expect("adopted");
+        poll(poller);
+        assert_eq!(kernel(poller).nonblocking(&shared).expect("open"), !blocks, "it was changed");
+        kernel(poller).write(&writer, b"x").expect("room");
+        assert_eq!(done("the read", reading(&source).poll()), b"x");
+        let mut waiter = source.waiter(Mode::Read).expect("nobody else waits");
+        let prepared = Poll::Ready(waiter.prepare());
+        if blocks {
+            refused("a preparation in blocking mode", prepared, Reason::NotPollable);
+        } else {
+            done("a preparation", prepared);
+        }
+        drop(waiter);
+        drop(source);
+        assert_eq!(kernel(poller).nonblocking(&shared).expect("open"), !blocks, "it was changed");
+    }
+}
+
 pub(super) fn what_has_readiness_is_adopted_and_polled<S: Host>(poller: &Poller<S>) {
     let (reader, writer) = kernel(poller).pipe().expect("a pipe");
     kernel(poller).set_nonblocking(&reader, false).expect("it is open");

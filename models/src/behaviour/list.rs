@@ -184,6 +184,9 @@ macro_rules! behaviours {
                 a_close_in_blocking_mode_waits_for_nobody:
                     "A close of a file does not wait for a thread inside of a call; that one closes it."
                     ["NP-FD-3", "NP-FD-4"] ["os.TestCloseWithBlockingReadByNewFile"];
+                what_is_shared_is_adopted_in_the_mode_that_it_has:
+                    "A descriptor of others stays as it is: a blocking one is not made non-blocking, a non-blocking one is polled."
+                    [] ["os.TestNewFileBlock"];
                 what_has_readiness_is_adopted_and_polled:
                     "A pipe that was made elsewhere is made non-blocking and polled."
                     ["NP-EDGE-1", "NP-FD-4"] ["os.TestNewFileNonBlock"];
@@ -428,6 +431,15 @@ macro_rules! behaviours {
                 a_connect_with_the_last_instant_for_its_deadline_connects:
                     "The greatest timeout there is does not overflow."
                     ["NP-TIME-1", "NP-TIME-9"] ["net.TestDialTimeoutMaxDuration"];
+                several_addresses_are_tried_in_their_order:
+                    "An address that refuses is followed by the next one; after the last one its error is told."
+                    ["NP-EDGE-5"] [];
+                several_addresses_have_one_deadline:
+                    "Addresses that do not answer end at the deadline of them all, and not before."
+                    ["NP-CONN-3", "NP-CONN-4", "NP-TIME-5"] [];
+                all_connections_come_in_until_the_close:
+                    "An accept loop hands out one connection after the other, and ends with the listener."
+                    ["NP-CONN-6", "NP-FD-8"] [];
                 an_accept_ends_at_its_deadline_and_not_before:
                     "The read deadline of a listener ends all its accepts, until another is set."
                     ["NP-TIME-5", "NP-FD-6"] ["net.TestAcceptTimeout", "net.TestAcceptTimeoutMustReturn"];
@@ -437,6 +449,87 @@ macro_rules! behaviours {
                 an_accept_whose_deadline_was_cleared_goes_on:
                     "What was cleared ends nothing; a close does."
                     ["NP-TIME-3"] ["net.TestAcceptTimeoutMustNotReturn"];
+            }
+            datagrams: {
+                a_message_says_who_has_sent_it:
+                    "A message wakes who waits for it, and names its sender, who may have no name."
+                    ["NP-WAIT-4"] [];
+                a_message_of_no_bytes_is_not_the_end:
+                    "A message of no bytes is sent, wakes, is received, and is not the end of anything."
+                    [] [];
+                an_empty_buffer_takes_a_message_out:
+                    "A receive without room waits for a message, and throws it away."
+                    [] [];
+                what_does_not_fit_into_the_buffer_is_lost:
+                    "The rest of a message is not received with the next one."
+                    [] [];
+                a_message_that_was_looked_at_is_received_again:
+                    "A look ahead waits, cuts nothing off and takes nothing out."
+                    ["NP-WAIT-4"] [];
+                a_connected_sender_waits_for_room_at_its_receiver:
+                    "Whoever is connected is told of room, and of none while there is none."
+                    ["NP-EVT-1"] [];
+                a_sender_by_name_tries_a_full_receiver_again_and_does_not_spin:
+                    "Whoever is not connected is never told of room: it tries again after pauses, and no report hurries it."
+                    ["NP-EDGE-5"] [];
+                a_pause_ends_with_the_close_and_at_the_deadline:
+                    "A close and a deadline end a pause at once."
+                    ["NP-WAIT-3", "NP-TIME-2", "NP-TIME-5"] [];
+                a_send_that_is_dropped_in_its_pause_leaves_its_turn:
+                    "A pause that is given up hands the right on, and leaves no waker."
+                    ["NP-FD-7"] [];
+                closing_a_datagram_socket_ends_its_receives:
+                    "A close ends all receives, and the name is free afterwards."
+                    ["NP-FD-4", "NP-FD-8"] ["net.TestCloseUnblocksReadUDP", "net.TestPacketConnClose"];
+                a_receive_ends_at_its_deadline_and_not_before:
+                    "A passed deadline fails a receive with a message pending too; a new one lets it through."
+                    ["NP-TIME-2", "NP-TIME-5"] ["net.TestReadFromTimeout"];
+                the_end_of_the_receiver_is_told_to_its_senders:
+                    "A send to nobody is refused, connected or by name."
+                    [] [];
+            }
+            readiness: {
+                what_a_short_read_has_left_is_readable:
+                    "A wait asks the kernel: data that no report tells of any more ends it."
+                    ["NP-WAIT-4", "NP-EDGE-5"] ["net.TestRawConnReadWrite"];
+                a_wait_for_room_ends_when_there_is_some:
+                    "A wait for room sleeps without, and not with."
+                    ["NP-WAIT-4"] [];
+                an_end_is_readable:
+                    "The end of the peer ends a wait in either direction, every time."
+                    ["NP-EVT-2"] [];
+                a_wait_for_readiness_ends_with_the_close_and_at_the_deadline:
+                    "A wait without a read has the deadline of reads, and the close."
+                    ["NP-WAIT-2", "NP-TIME-2"] [];
+                a_wait_that_is_dropped_leaves_the_data:
+                    "A wait that is dropped after its report hands the turn on; nothing was consumed."
+                    ["NP-FD-7"] [];
+                a_call_of_ones_own_is_repeated_until_it_finds_something:
+                    "Calls of the program are operations like any other: EINTR is repeated, EAGAIN waits."
+                    ["NP-WAIT-4"] ["net.TestRawConnReadWrite"];
+                a_file_is_always_ready:
+                    "What has no readiness is not waited for."
+                    [] [];
+            }
+            halves: {
+                the_end_of_the_half_that_writes_is_the_end_for_the_peer:
+                    "Dropping the half that writes shuts that direction, after what was written, and no other."
+                    ["NP-EVT-1"] [];
+                the_end_of_the_half_that_reads_ends_nothing:
+                    "The half that is left goes on, and is the close when it goes too."
+                    ["NP-EVT-2"] [];
+                both_halves_are_used_at_once:
+                    "One half waits while the other works, borrowed and owned; borrowed ones end nothing."
+                    ["NP-EVT-1"] [];
+                halves_of_one_stream_are_reunited_and_others_are_not:
+                    "Two halves become the stream that they were, with nothing shut; strangers come back."
+                    [] [];
+                a_half_that_is_forgotten_shuts_nothing:
+                    "A half that writes can go without an end."
+                    [] [];
+                a_close_by_one_half_ends_the_other:
+                    "Both halves are one descriptor."
+                    ["NP-WAIT-3"] [];
             }
             waking: {
                 wakers_run_in_the_order_of_the_events:

@@ -20,6 +20,9 @@
 //! | `fd_lock` | turns of one direction |
 //! | `kinds` | several buffers, a look ahead, descriptors made elsewhere |
 //! | `net` | connections: connect, accept, both ends |
+//! | `datagrams` | messages between Unix sockets |
+//! | `readiness` | waits without a read, calls of the program's own |
+//! | `halves` | the two directions of a stream as two values |
 //! | `peer` | the end of the other side, shut directions, errors |
 //! | `entry` | registration, duplicates, entries that are used again, late reports |
 //! | `breaks` | the break, and polls that have nothing to do |
@@ -33,16 +36,19 @@
 
 mod breaks;
 mod close;
+mod datagrams;
 mod deadlines;
 mod edges;
 mod entry;
 mod fd_lock;
+mod halves;
 mod hand;
 mod host;
 mod kinds;
 mod list;
 mod net;
 mod peer;
+mod readiness;
 mod wait;
 mod waking;
 

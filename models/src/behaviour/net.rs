@@ -2,7 +2,7 @@
 
 use super::deadlines::{LATE, SOON, after, begin, distances, pass, past};
 use super::hand::{Task, done, failed, kernel, kind, pending, reading, refused};
-use super::host::Host;
+use super::host::{Fd, Host};
 use netpoller::net::{TcpListener, TcpStream};
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write};
 use std::task::Poll;
 
 /// Polls until the task is over.
-fn finish<S: Host, T>(poller: &Poller<S>, task: &mut Task<'_, T>) -> T {
+pub(super) fn finish<S: Host, T>(poller: &Poller<S>, task: &mut Task<'_, T>) -> T {
     loop {
         match task.poll() {
             Poll::Ready(value) => return value,
@@ -50,7 +50,10 @@ fn full<S: Host>(poller: &Poller<S>) -> (Source<S>, SocketAddr, TcpStream<S>) {
     (listener, there, first)
 }
 
-fn connected<S: Host>(poller: &Poller<S>) -> (TcpListener<S>, TcpStream<S>, TcpStream<S>) {
+/// A listener, and both ends of a connection to it.
+pub(super) fn connected<S: Host>(
+    poller: &Poller<S>,
+) -> (TcpListener<S>, TcpStream<S>, TcpStream<S>) {
     let listener = listener(poller);
     let there = listener.local_addr().expect("bound");
     let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
@@ -224,6 +227,88 @@ pub(super) fn a_connect_with_the_last_instant_for_its_deadline_connects<S: Host>
     pending("the connect", connect.poll());
     assert_eq!(poller.peek_timers(), [], "it was entered into the queue");
     finish(poller, &mut connect).expect("somebody listens");
+}
+
+/// An address at which nobody listens. Nobody else gets its port while the socket is there.
+fn nobody<S: Host>(poller: &Poller<S>) -> (Fd<S>, SocketAddr) {
+    let anywhere = Address::Inet("127.0.0.1:0".parse().expect("an address"));
+    let fd = kernel(poller).socket(&anywhere, Kind::Stream).expect("a socket");
+    kernel(poller).bind(&fd, &anywhere).expect("a port");
+    let Ok(Address::Inet(there)) = kernel(poller).local_address(&fd) else { panic!("no address") };
+    (fd, there)
+}
+
+pub(super) fn several_addresses_are_tried_in_their_order<S: Host>(poller: &Poller<S>) {
+    let ((_one, refuses), (_other, refuses_too)) = (nobody(poller), nobody(poller));
+    let (first, second) = (listener(poller), listener(poller));
+    let [there, behind] = [&first, &second].map(|listener| listener.local_addr().expect("bound"));
+    let to = vec![refuses, there, behind];
+    let mut connect = Task::new(TcpStream::async_connect_on(poller, to.clone()));
+    let client = finish(poller, &mut connect).expect("the second address");
+    assert_eq!(client.peer_addr().expect("connected"), there);
+    let late = after(poller, LATE);
+    let mut connect = Task::new(TcpStream::async_connect_by_on(poller, &to[..], late));
+    let client = finish(poller, &mut connect).expect("the second address, with a deadline");
+    assert_eq!(client.peer_addr().expect("connected"), there);
+    assert_eq!(client.deadline(Mode::Write).expect("open"), None, "the deadline of the attempt");
+    let mut nobody = Task::new(TcpStream::async_connect_on(poller, vec![refuses, refuses_too]));
+    let error = finish(poller, &mut nobody).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    let none = TcpStream::connect_on(poller, Vec::new()).expect_err("there is no address");
+    assert_eq!(none.kind(), ErrorKind::InvalidInput, "{none}");
+    let mut third = Task::new(second.async_accept());
+    pending("an accept behind the address that has answered", third.poll());
+}
+
+pub(super) fn several_addresses_have_one_deadline<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let (_listener, silent, _first) = full(poller);
+    for distance in distances::<S>() {
+        let deadline = poller.now().saturating_add(distance);
+        let to = vec![silent, silent, silent];
+        let mut connect = Task::new(TcpStream::async_connect_by_on(poller, to, Some(deadline)));
+        let first = connect.poll();
+        let waits = first.is_pending();
+        let result = match first {
+            Poll::Pending => finish(poller, &mut connect),
+            Poll::Ready(result) => result,
+        };
+        assert!(poller.now() >= deadline, "{:?} is before {deadline:?}", poller.now());
+        refused("the connect", Poll::Ready(result), Reason::DeadlineExceeded);
+        if waits {
+            break;
+        }
+    }
+    let late = TcpStream::connect_by_on(poller, vec![silent, silent], past(poller));
+    refused("a late connect", Poll::Ready(late), Reason::DeadlineExceeded);
+}
+
+pub(super) fn all_connections_come_in_until_the_close<S: Host>(poller: &Poller<S>) {
+    begin(poller);
+    let listener = listener(poller);
+    let there = listener.local_addr().expect("bound");
+    let mut incoming = listener.incoming();
+    for _ in 0..3 {
+        let mut connect = Task::new(TcpStream::async_connect_on(poller, there));
+        let client = finish(poller, &mut connect).expect("somebody listens");
+        let next = finish(poller, &mut Task::new(incoming.async_next()));
+        let (_server, from) = next.expect("it is open").expect("a client");
+        assert_eq!(from, client.local_addr().expect("connected"));
+    }
+    listener.set_read_deadline(past(poller)).expect("open");
+    for _ in 0..2 {
+        let late = incoming.next().expect("it is open");
+        refused("a late accept", Poll::Ready(late), Reason::DeadlineExceeded);
+    }
+    listener.set_read_deadline(None).expect("open");
+    let mut next = Task::new(incoming.async_next());
+    assert!(next.poll().is_pending(), "nobody connects");
+    listener.close().expect("the first close");
+    assert_eq!(next.wakes(), 1);
+    assert!(matches!(next.poll(), Poll::Ready(None)), "it is closed");
+    drop(next);
+    assert!(incoming.next().is_none(), "an end is an end");
+    assert_eq!(incoming.pauses(), 0);
 }
 
 pub(super) fn an_accept_ends_at_its_deadline_and_not_before<S: Host>(poller: &Poller<S>) {

@@ -124,7 +124,7 @@ impl<P: Primitives> SimKernel<P> {
     }
 
     /// Sends to a socket by its name.
-    pub(super) fn send_to(
+    pub(super) fn send_by_name(
         &self,
         description: &Description<P>,
         address: &Address,

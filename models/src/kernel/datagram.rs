@@ -23,7 +23,7 @@ use netpoller::seam::{Address, Arc, HowToShut, Mutex, Primitives};
 use std::collections::VecDeque;
 
 /// A socket under its lock.
-type Receiver<P> = Arc<<P as Primitives>::Mutex<Datagram<P>>>;
+pub(super) type Receiver<P> = Arc<<P as Primitives>::Mutex<Datagram<P>>>;
 /// The same with its serial number.
 type Shared<P> = (u64, Receiver<P>);
 
@@ -214,23 +214,27 @@ pub(super) fn send<P: Primitives>(
     result.map(|()| bytes.len())
 }
 
-/// Looks at the next message and leaves it there.
+/// Looks at the next message and leaves it there; says who sent it.
 pub(super) fn peek<P: Primitives>(
     receiver: &P::Mutex<Datagram<P>>,
     buffer: &mut [u8],
-) -> Result<usize> {
-    let me = receiver.lock();
+) -> Result<(usize, Receiver<P>)> {
+    let mut me = receiver.lock();
+    // It is the look that takes the error, whether anything is there or not.
+    if let Some(error) = me.error.take() {
+        return Err(error);
+    }
     let message = me.received.front().ok_or(Errno::EAGAIN)?;
     let count = message.bytes.len().min(buffer.len());
     buffer[..count].copy_from_slice(&message.bytes[..count]);
-    Ok(count)
+    Ok((count, message.from.1.clone()))
 }
 
-/// Receives one message; what does not fit is cut off.
+/// Receives one message; what does not fit is cut off. Says who sent it.
 pub(super) fn receive<P: Primitives>(
     receiver: &P::Mutex<Datagram<P>>,
     buffer: &mut [u8],
-) -> Result<usize> {
+) -> Result<(usize, Receiver<P>)> {
     let (message, waiting) = {
         let mut me = receiver.lock();
         if let Some(error) = me.error.take() {
@@ -244,7 +248,7 @@ pub(super) fn receive<P: Primitives>(
     wake_waiting::<P>(waiting, key::SOCKET_OUT);
     let wakes = message.from.1.lock().discharge(message.charge);
     wakes.deliver();
-    Ok(count)
+    Ok((count, message.from.1))
 }
 
 fn wake_waiting<P: Primitives>(waiting: Vec<Shared<P>>, key: u32) {

@@ -348,16 +348,26 @@ impl<P: Primitives> Description<P> {
                 change(pipe.as_ref(), |pipe: &mut Pipe| pipe.read(buffer))
             }
             File::Pipe(_, End::Second) => Err(Errno::EBADF),
-            File::Socket(pair, end) => {
-                change(pair.as_ref(), |pair: &mut Pair<P>| pair.receive(*end, buffer))
-            }
-            File::Datagram(socket) => datagram::receive::<P>(socket, buffer),
-            File::Tcp(tcp, end) => {
-                change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.receive(*end, buffer))
-            }
+            // A read of no bytes reaches no socket.
+            File::Socket(..) | File::Datagram(_) | File::Tcp(..) if buffer.is_empty() => Ok(0),
+            File::Socket(..) | File::Datagram(_) | File::Tcp(..) => self.receive(buffer),
             File::Timer(timer) => timer.lock().read(buffer),
             File::Epoll(_) => Err(Errno::EINVAL),
             File::Regular => Ok(0),
+        }
+    }
+
+    /// Receives from a socket. Of messages this takes one, also without room for it.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> Result<usize> {
+        match &self.file {
+            File::Socket(pair, end) => {
+                change(pair.as_ref(), |pair: &mut Pair<P>| pair.receive(*end, buffer))
+            }
+            File::Datagram(socket) => Ok(datagram::receive::<P>(socket, buffer)?.0),
+            File::Tcp(tcp, end) => {
+                change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.receive(*end, buffer))
+            }
+            _ => Err(Errno::ENOTSOCK),
         }
     }
 
@@ -394,9 +404,25 @@ impl<P: Primitives> Description<P> {
         match &self.file {
             File::Socket(pair, end) => pair.lock().peek(*end, buffer),
             File::Tcp(tcp, end) => tcp.lock().peek(*end, buffer),
-            File::Datagram(socket) => datagram::peek::<P>(socket, buffer),
+            File::Datagram(socket) => Ok(datagram::peek::<P>(socket, buffer)?.0),
             _ => Err(Errno::ENOTSOCK),
         }
+    }
+
+    /// Receives from a socket, or looks, and says where it comes from.
+    pub(super) fn receive_from(&self, buffer: &mut [u8], look: bool) -> Result<(usize, Address)> {
+        let (count, from) = match &self.file {
+            File::Datagram(socket) => {
+                let received = if look { datagram::peek::<P> } else { datagram::receive::<P> };
+                let (count, sender) = received(socket, buffer)?;
+                let from = sender.lock().address().cloned();
+                (count, from)
+            }
+            // Both ends of a pair were made without a name, and of streams it is not told.
+            _ if look => (self.peek_bytes(buffer)?, None),
+            _ => (self.receive(buffer)?, None),
+        };
+        Ok((count, from.unwrap_or(Address::Unnamed)))
     }
 
     pub(super) fn shutdown(&self, how: HowToShut) -> Result<()> {

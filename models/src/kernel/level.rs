@@ -34,7 +34,7 @@ use super::{SimFd, SimKernel, Timed};
 use netpoller::level::{Asked, Multiplexer, NOT_OPEN, Queue, Reports};
 use netpoller::seam::{
     Address, Arc, HowToShut, Instant, Kernel, Kind, Mutex, Parker, Primitives, RegisterFault,
-    SetChange, Timeout,
+    SetChange, Taking, Timeout,
 };
 use netpoller_spec::Mode;
 use netpoller_spec::token::Token;
@@ -374,6 +374,10 @@ impl<P: Primitives> Kernel for LevelKernel<P> {
         fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
         fn write_vectored(&self, fd: &SimFd<P>, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
         fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize>;
+        fn receive(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize>;
+        fn receive_from(&self, fd: &SimFd<P>, buffer: &mut [u8], taking: Taking) -> io::Result<(usize, Address)>;
+        fn send_to(&self, fd: &SimFd<P>, bytes: &[u8], to: &Address) -> io::Result<usize>;
+        fn is_ready(&self, fd: &SimFd<P>, mode: Mode) -> io::Result<bool>;
         fn set_reuse_address(&self, fd: &SimFd<P>, on: bool) -> io::Result<()>;
         fn nodelay(&self, fd: &SimFd<P>) -> io::Result<bool>;
         fn set_nodelay(&self, fd: &SimFd<P>, on: bool) -> io::Result<()>;

@@ -94,8 +94,7 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// Receives from a socket.
     pub fn receive(&self, number: i32, buffer: &mut [u8]) -> Result<usize> {
-        let description = self.get(number)?;
-        if description.is_socket() { description.read(buffer) } else { Err(Errno::ENOTSOCK) }
+        self.get(number)?.receive(buffer)
     }
 
     /// Writes, or sends one datagram.
@@ -141,7 +140,7 @@ impl<P: Primitives> Raw<'_, P> {
 
     /// Sends one datagram to an address.
     pub fn send_to(&self, number: i32, address: &Address, bytes: &[u8]) -> Result<usize> {
-        self.0.send_to(&*self.get(number)?, address, bytes)
+        self.0.send_by_name(&*self.get(number)?, address, bytes)
     }
 
     /// The pending error of a socket, which is none afterwards.

@@ -20,7 +20,7 @@ use super::{Report, SimKernel};
 use core::sync::atomic::{AtomicBool, Ordering};
 use netpoller::seam::{
     Address, Arc, Batch, Event, HowToShut, Kernel, Kind, Mutex, Primitives, RegisterFault,
-    SetChange, Timeout,
+    SetChange, Taking, Timeout,
 };
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
@@ -298,6 +298,33 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(fd.open().peek_bytes(buffer)?)
+    }
+
+    fn receive(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(fd.during(|description| description.receive(buffer))?)
+    }
+
+    fn receive_from(
+        &self,
+        fd: &SimFd<P>,
+        buffer: &mut [u8],
+        taking: Taking,
+    ) -> io::Result<(usize, Address)> {
+        let look = taking == Taking::ALook;
+        Ok(fd.during(|description| description.receive_from(buffer, look))?)
+    }
+
+    fn send_to(&self, fd: &SimFd<P>, bytes: &[u8], to: &Address) -> io::Result<usize> {
+        Ok(fd.during(|description| self.send_by_name(description, to, bytes))?)
+    }
+
+    fn is_ready(&self, fd: &SimFd<P>, mode: Mode) -> io::Result<bool> {
+        let wanted = match mode {
+            Mode::Read => mask::IN,
+            Mode::Write => mask::OUT,
+        };
+        let bits = fd.during(|description| description.poll());
+        Ok(bits & (wanted | mask::ERR | mask::HUP) != 0)
     }
 
     fn set_reuse_address(&self, fd: &SimFd<P>, _on: bool) -> io::Result<()> {

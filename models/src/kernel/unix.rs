@@ -226,10 +226,8 @@ impl<P: Primitives> Pair<P> {
     }
 
     pub(super) fn receive(&mut self, end: End, buffer: &mut [u8]) -> (Result<usize>, Wakes) {
-        if buffer.is_empty() {
-            return (Ok(0), Wakes::none());
-        }
         match self.kind {
+            Kind::Stream if buffer.is_empty() => (Ok(0), Wakes::none()),
             Kind::Stream => self.receive_stream(end, buffer),
             Kind::Datagram => self.receive_datagram(end, buffer),
         }
