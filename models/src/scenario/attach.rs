@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 pub const ALL: &[Scenario] = &[
     detach_and_park::SCENARIO,
     detach_two_slots::SCENARIO,
+    detach_twice_two_slots::SCENARIO,
     detach_hands_over::SCENARIO,
     detach_hands_over_the_bench::SCENARIO,
     attach_gets_the_waiter_out::SCENARIO,
@@ -93,6 +94,30 @@ scenario! {
             .thread("reader", reader)
             .thread("writer", writer)
             .thread("driver", move || drop(attached))
+            .finally(move || {
+                left_to_nobody(&read, &reader_saw);
+                left_to_nobody(&written, &writer_saw);
+                drop(source);
+            })
+    }
+}
+
+scenario! {
+    /// The same with two that drive, of whom the last one to go looks, whichever it is.
+    family: Attach;
+    rules: "NP-TURN-6";
+    from: "guards are counted";
+    fn detach_twice_two_slots<E>() -> Plan {
+        let bench = Bench::<E>::taking_turns();
+        let source = bench.open();
+        let (first, second) = (bench.poller.attach(), bench.poller.attach());
+        let (read, reader_saw, reader) = parks(&bench, source.token(), Mode::Read);
+        let (written, writer_saw, writer) = parks(&bench, source.token(), Mode::Write);
+        Plan::new()
+            .thread("reader", reader)
+            .thread("writer", writer)
+            .thread("driver-1", move || drop(first))
+            .thread("driver-2", move || drop(second))
             .finally(move || {
                 left_to_nobody(&read, &reader_saw);
                 left_to_nobody(&written, &writer_saw);
