@@ -45,7 +45,8 @@
 //! only one: whoever attaches, or begins to poll from outside, gets the holder out first and waits
 //! until it is (NP-TURN-5). A break that the program asked for by [`Poller::wake`] may reach the holder,
 //! who is not meant: then the next poll from outside returns at once, as if it had taken that break
-//! (NP-TURN-7). `wanted` says that the program has asked.
+//! (NP-TURN-7); whoever attaches instead asks for that break again, because the polls of a guard do not look at
+//! the bench ([`Attached::poll`]). `wanted` says that the program has asked.
 //!
 //! # The handshake of parking and detaching (NP-TURN-6)
 //!

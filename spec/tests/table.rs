@@ -4,13 +4,16 @@
 //! Both ways: what a function does, a row allows; what a row allows, a function does for some
 //! actor. So neither a row nor a branch can be changed alone.
 
+mod slot_functions;
+
 use netpoller_spec::Mode;
 use netpoller_spec::info::{self, Publish};
 use netpoller_spec::machine::{
     Actor, Cause, Cell, INFO_TABLE, Row, TABLE, Wait, allows, allows_info, told_apart,
 };
-use netpoller_spec::slot::{self, Move, State, Ticket, Word};
+use netpoller_spec::slot::{State, Ticket, Word};
 use netpoller_spec::token::Generation;
+use slot_functions::function;
 use std::collections::BTreeSet;
 
 /// Among them two that agree in their lower half (Go keeps 16 of the 20 bits that it compares).
@@ -33,29 +36,6 @@ fn words() -> Vec<Word> {
         }
     }
     words
-}
-
-/// What the function of `cause` makes of a word: what is left, and what happens to the cell.
-/// `None`: a free of the last generation, which nobody may ask for (NP-GEN-3).
-fn function(cause: Cause, word: Word, actor: Generation, held: Ticket) -> Option<(Word, Cell)> {
-    fn step<O>(word: Word, moved: Move<O>) -> (Word, Cell) {
-        match moved {
-            Move::Stay(_) => (word, Cell::Untouched),
-            Move::Set(after, _) => (after, Cell::Untouched),
-            Move::Enter(after, _) => (after, Cell::Filled),
-            Move::Leave(after, _) => (after, Cell::Emptied),
-            Move::Refresh(_) => (word, Cell::Replaced),
-        }
-    }
-    Some(match cause {
-        Cause::Notify => step(word, slot::notify(word, actor)),
-        Cause::Cancel => step(word, slot::cancel(word, actor)),
-        Cause::Announce => step(word, slot::announce(word, actor)),
-        Cause::Finish => step(word, slot::finish(word, actor, held)),
-        Cause::Retract => step(word, slot::retract(word, actor, held)),
-        Cause::Reset => step(word, slot::reset(word, actor)),
-        Cause::Free => step(word, slot::free(word, actor, actor.next()?)),
-    })
 }
 
 /// The row for exactly this situation, by its columns, without `allows`.

@@ -79,26 +79,31 @@ fn left_to_nobody(tally: &Tally, attended: &AtomicBool) {
     });
 }
 
+/// Two tasks park, one in each direction of a descriptor, while so many drive and end to.
+fn both_slots<E: Engine, const N: usize>(drivers: [&'static str; N]) -> Plan {
+    let bench = Bench::<E>::taking_turns();
+    let source = bench.open();
+    let attached = drivers.map(|name| (name, bench.poller.attach()));
+    let (read, reader_saw, reader) = parks(&bench, source.token(), Mode::Read);
+    let (written, writer_saw, writer) = parks(&bench, source.token(), Mode::Write);
+    let parking = Plan::new().thread("reader", reader).thread("writer", writer);
+    let all = attached
+        .into_iter()
+        .fold(parking, |plan, (name, attached)| plan.thread(name, move || drop(attached)));
+    all.finally(move || {
+        left_to_nobody(&read, &reader_saw);
+        left_to_nobody(&written, &writer_saw);
+        drop(source);
+    })
+}
+
 scenario! {
     /// The same with both slots of a descriptor.
     family: Attach;
     rules: "NP-TURN-6";
     from: "every slot is looked at";
     fn detach_two_slots<E>() -> Plan {
-        let bench = Bench::<E>::taking_turns();
-        let source = bench.open();
-        let attached = bench.poller.attach();
-        let (read, reader_saw, reader) = parks(&bench, source.token(), Mode::Read);
-        let (written, writer_saw, writer) = parks(&bench, source.token(), Mode::Write);
-        Plan::new()
-            .thread("reader", reader)
-            .thread("writer", writer)
-            .thread("driver", move || drop(attached))
-            .finally(move || {
-                left_to_nobody(&read, &reader_saw);
-                left_to_nobody(&written, &writer_saw);
-                drop(source);
-            })
+        both_slots::<E, 1>(["driver"])
     }
 }
 
@@ -108,21 +113,7 @@ scenario! {
     rules: "NP-TURN-6";
     from: "guards are counted";
     fn detach_twice_two_slots<E>() -> Plan {
-        let bench = Bench::<E>::taking_turns();
-        let source = bench.open();
-        let (first, second) = (bench.poller.attach(), bench.poller.attach());
-        let (read, reader_saw, reader) = parks(&bench, source.token(), Mode::Read);
-        let (written, writer_saw, writer) = parks(&bench, source.token(), Mode::Write);
-        Plan::new()
-            .thread("reader", reader)
-            .thread("writer", writer)
-            .thread("driver-1", move || drop(first))
-            .thread("driver-2", move || drop(second))
-            .finally(move || {
-                left_to_nobody(&read, &reader_saw);
-                left_to_nobody(&written, &writer_saw);
-                drop(source);
-            })
+        both_slots::<E, 2>(["driver-1", "driver-2"])
     }
 }
 

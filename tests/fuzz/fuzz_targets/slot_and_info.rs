@@ -2,13 +2,17 @@
 //! tables that were written by hand, whoever acts; words and tokens are what they were made of.
 #![no_main]
 
+#[path = "../../../spec/tests/slot_functions/mod.rs"]
+mod slot_functions;
+
 use libfuzzer_sys::fuzz_target;
 use netpoller_spec::events::{Bits, report};
 use netpoller_spec::info::{self, Publish};
-use netpoller_spec::machine::{Cause, Cell, TABLE, allows, allows_info, told_apart};
-use netpoller_spec::slot::{self, Move, Ticket, Word};
+use netpoller_spec::machine::{Cause, TABLE, allows, allows_info, told_apart};
+use netpoller_spec::slot::{Ticket, Word};
 use netpoller_spec::token::{Generation, Named, Token};
 use netpoller_spec::{Mode, Reason};
+use slot_functions::function;
 
 fuzz_target!(|input: (u64, u32, u32)| {
     let (bits, actor, ticket) = input;
@@ -68,29 +72,6 @@ fn a_slot_takes_a_row_of_the_table(bits: u64, actor: Generation, ticket: u32) {
             TABLE[row].name
         );
     }
-}
-
-/// What the function of `cause` leaves in the word, and what it does to the waker. `None`: nobody may ask
-/// for the end of the last generation (NP-GEN-3).
-fn function(cause: Cause, word: Word, actor: Generation, held: Ticket) -> Option<(Word, Cell)> {
-    fn step<O>(word: Word, made: Move<O>) -> (Word, Cell) {
-        match made {
-            Move::Stay(_) => (word, Cell::Untouched),
-            Move::Set(after, _) => (after, Cell::Untouched),
-            Move::Enter(after, _) => (after, Cell::Filled),
-            Move::Leave(after, _) => (after, Cell::Emptied),
-            Move::Refresh(_) => (word, Cell::Replaced),
-        }
-    }
-    Some(match cause {
-        Cause::Notify => step(word, slot::notify(word, actor)),
-        Cause::Cancel => step(word, slot::cancel(word, actor)),
-        Cause::Announce => step(word, slot::announce(word, actor)),
-        Cause::Finish => step(word, slot::finish(word, actor, held)),
-        Cause::Retract => step(word, slot::retract(word, actor, held)),
-        Cause::Reset => step(word, slot::reset(word, actor)),
-        Cause::Free => step(word, slot::free(word, actor, actor.next()?)),
-    })
 }
 
 fn a_fact_takes_a_row_of_the_table(bits: u64, actor: Generation) {
