@@ -9,7 +9,7 @@ mod slot_functions;
 use netpoller_spec::Mode;
 use netpoller_spec::info::{self, Publish};
 use netpoller_spec::machine::{
-    Actor, Cause, Cell, INFO_TABLE, Row, TABLE, Wait, allows, allows_info, told_apart,
+    Actor, Cause, INFO_TABLE, Row, TABLE, Wait, allows, allows_info, told_apart,
 };
 use netpoller_spec::slot::{State, Ticket, Word};
 use netpoller_spec::token::Generation;
