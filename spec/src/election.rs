@@ -62,36 +62,42 @@ impl Word {
     const SHUT_DOWN: u64 = 1 << 56;
 
     /// The word whose bits were loaded.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Word {
         Word(bits)
     }
 
     /// The bits to store.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// Whether this worker is parked.
+    #[inline]
     #[must_use]
     pub const fn is_parked(self, worker: u32) -> bool {
         self.0 & bit(worker) != 0
     }
 
     /// How many workers are parked.
+    #[inline]
     #[must_use]
     pub const fn parked(self) -> u32 {
         (self.0 & Word::PARKED_MASK).count_ones()
     }
 
     /// How many workers are searching.
+    #[inline]
     #[must_use]
     pub const fn searching(self) -> u32 {
         ((self.0 & Word::SEARCHING_MASK) / Word::SEARCHING) as u32
     }
 
     /// Who polls.
+    #[inline]
     #[must_use]
     pub const fn polling(self) -> Polling {
         match (self.0 & Word::POLLS != 0, self.0 & Word::CALLED != 0) {
@@ -102,6 +108,7 @@ impl Word {
     }
 
     /// Whether nobody goes to sleep any more.
+    #[inline]
     #[must_use]
     pub const fn is_shut_down(self) -> bool {
         self.0 & Word::SHUT_DOWN != 0
@@ -109,6 +116,7 @@ impl Word {
 
     /// Whether the kernel goes unwatched although a worker could watch it, or a call has been
     /// forgotten: what none of the functions below leaves behind (NP-IDLE-5, NP-IDLE-6).
+    #[inline]
     #[must_use]
     pub const fn is_broken(self) -> bool {
         let searching = self.searching() > 0;
@@ -186,6 +194,7 @@ pub enum Call {
 ///
 /// Whoever searches will find it, or look once more after it has given up (NP-IDLE-1). A worker that
 /// is parked is called rather than the one that polls: the kernel stays watched.
+#[inline]
 #[must_use]
 pub const fn work(word: Word) -> Move<Call> {
     if word.searching() > 0 {
@@ -207,6 +216,7 @@ pub const fn work(word: Word) -> Move<Call> {
 ///
 /// No more than half of those who are not asleep search at a time: the others go to sleep, having
 /// looked once more as everybody does.
+#[inline]
 #[must_use]
 pub const fn search(word: Word, workers: u32) -> Move<bool> {
     let asleep = word.parked() + if let Polling::Worker = word.polling() { 1 } else { 0 };
@@ -233,6 +243,7 @@ pub enum Found {
 /// # Panics
 ///
 /// When nobody searches.
+#[inline]
 #[must_use]
 pub const fn found(word: Word) -> Move<Found> {
     let after = word.one_less_searches();
@@ -266,6 +277,7 @@ pub enum Rest {
 /// # Panics
 ///
 /// When the worker is parked already, or `searching` and nobody searches.
+#[inline]
 #[must_use]
 pub const fn rest(word: Word, worker: u32, searching: bool) -> Move<Rest> {
     assert!(!word.is_parked(worker), "NP-IDLE-6 broken: a worker that sleeps went to sleep");
@@ -286,6 +298,7 @@ pub const fn rest(word: Word, worker: u32, searching: bool) -> Move<Rest> {
 /// # Panics
 ///
 /// When nobody polls.
+#[inline]
 #[must_use]
 pub const fn back(word: Word) -> Word {
     match word.polling() {
@@ -298,6 +311,7 @@ pub const fn back(word: Word) -> Word {
 
 /// A worker that is parked, as far as it knows, is awake: because it was called, because it has found
 /// work, or for no reason. Whether it had been called. It is searching from now on.
+#[inline]
 #[must_use]
 pub const fn unparked(word: Word, worker: u32) -> Move<bool> {
     if word.is_parked(worker) {
@@ -317,6 +331,7 @@ pub struct Everybody {
 }
 
 /// The workers are shut down: all that sleep are called, and nobody goes to sleep any more.
+#[inline]
 #[must_use]
 pub const fn shut_down(word: Word) -> Move<Everybody> {
     let everybody = Everybody {

@@ -25,12 +25,14 @@ impl Bits {
     pub const NONE: Bits = Bits(0);
 
     /// The bits of either.
+    #[inline]
     #[must_use]
     pub const fn or(self, other: Bits) -> Bits {
         Bits(self.0 | other.0)
     }
 
     /// Whether any of `other` is here.
+    #[inline]
     #[must_use]
     pub const fn any(self, other: Bits) -> bool {
         self.0 & other.0 != 0
@@ -76,6 +78,7 @@ pub struct Report {
 }
 
 /// Translates the bits of one event.
+#[inline]
 #[must_use]
 pub const fn report(bits: Bits) -> Report {
     const READ: Bits = Bits::IN.or(Bits::RDHUP).or(Bits::HUP).or(Bits::ERR);

@@ -43,6 +43,7 @@ impl Word {
 
     /// The word of a descriptor with one user, who has this right or none. What a user that leaves
     /// may guess is there.
+    #[inline]
     #[must_use]
     pub const fn alone(right: Option<Mode>) -> Word {
         match right {
@@ -52,42 +53,49 @@ impl Word {
     }
 
     /// The word whose bits were loaded.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u32) -> Word {
         Word(bits)
     }
 
     /// The bits to store.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0
     }
 
     /// Whether somebody has closed the descriptor.
+    #[inline]
     #[must_use]
     pub const fn closed(self) -> bool {
         self.0 & Word::CLOSED != 0
     }
 
     /// Whether the number is given back.
+    #[inline]
     #[must_use]
     pub const fn destroyed(self) -> bool {
         self.0 & Word::DESTROYED != 0
     }
 
     /// Whether somebody has the right of this direction.
+    #[inline]
     #[must_use]
     pub const fn held(self, mode: Mode) -> bool {
         self.0 & held(mode) != 0
     }
 
     /// Whether callers are queued for the right of this direction.
+    #[inline]
     #[must_use]
     pub const fn queued(self, mode: Mode) -> bool {
         self.0 & queued(mode) != 0
     }
 
     /// How many users there are.
+    #[inline]
     #[must_use]
     pub const fn users(self) -> u32 {
         self.0 / Word::USER
@@ -166,6 +174,7 @@ pub enum Entered {
 }
 
 /// Somebody wants to use the number.
+#[inline]
 #[must_use]
 pub const fn enter(word: Word) -> Move<Entered> {
     if word.closed() {
@@ -178,6 +187,7 @@ pub const fn enter(word: Word) -> Move<Entered> {
 }
 
 /// Somebody wants the right of a direction, and to use the number with it.
+#[inline]
 #[must_use]
 pub const fn lock(word: Word, mode: Mode) -> Move<Entered> {
     match enter(word) {
@@ -188,6 +198,7 @@ pub const fn lock(word: Word, mode: Mode) -> Move<Entered> {
 }
 
 /// Somebody wants the right of a direction, and not yet to use the number.
+#[inline]
 #[must_use]
 pub const fn claim(word: Word, mode: Mode) -> Move<Entered> {
     if word.closed() {
@@ -201,6 +212,7 @@ pub const fn claim(word: Word, mode: Mode) -> Move<Entered> {
 
 /// Somebody for whom the right was [`Entered::Taken`] has the lock of the queues. `Taken` now means:
 /// he is to be put into the queue.
+#[inline]
 #[must_use]
 pub const fn queue(word: Word, mode: Mode) -> Move<Entered> {
     match lock(word, mode) {
@@ -225,6 +237,7 @@ pub enum Left {
 /// # Panics
 ///
 /// When there is none (NP-FD-1).
+#[inline]
 #[must_use]
 pub const fn leave(word: Word) -> Move<Left> {
     let after = word.one_less();
@@ -250,6 +263,7 @@ pub enum Unlocked {
 /// # Panics
 ///
 /// When nobody holds it (NP-FD-6).
+#[inline]
 #[must_use]
 pub const fn unlock(word: Word, mode: Mode, leaving: bool) -> Move<Unlocked> {
     assert!(word.held(mode), "NP-FD-6 broken: a right was given up that nobody held");
@@ -280,6 +294,7 @@ pub enum HandedOn {
 /// # Panics
 ///
 /// When nobody holds it (NP-FD-6).
+#[inline]
 #[must_use]
 pub const fn hand_on(word: Word, mode: Mode, more: bool) -> Move<HandedOn> {
     assert!(word.held(mode), "NP-FD-6 broken: a right was handed on that nobody held");
@@ -295,6 +310,7 @@ pub const fn hand_on(word: Word, mode: Mode, more: bool) -> Move<HandedOn> {
 /// # Panics
 ///
 /// When nobody is queued (NP-FD-7).
+#[inline]
 #[must_use]
 pub const fn unqueue(word: Word, mode: Mode, more: bool) -> Move<()> {
     assert!(word.queued(mode), "NP-FD-7 broken: a caller left a queue that was empty");
@@ -312,6 +328,7 @@ pub enum Closing {
 
 /// Somebody closes the descriptor, with the lock of the queues held. From now on nobody enters;
 /// the closer himself is a user until he leaves.
+#[inline]
 #[must_use]
 pub const fn close(word: Word) -> Move<Closing> {
     if word.closed() {
@@ -326,6 +343,7 @@ pub const fn close(word: Word) -> Move<Closing> {
 /// # Panics
 ///
 /// When the descriptor is open or in use, or was destroyed before (NP-FD-3).
+#[inline]
 #[must_use]
 pub const fn destroyed(word: Word) -> Move<()> {
     assert!(word.closed() && word.users() == 0, "NP-FD-3 broken: destroyed while it was in use");

@@ -27,42 +27,49 @@ const fn expired_bit(mode: Mode) -> u64 {
 
 impl Word {
     /// The word of a fresh incarnation: nothing is known against it.
+    #[inline]
     #[must_use]
     pub const fn new(generation: Generation) -> Word {
         Word((generation.get() as u64) << 32)
     }
 
     /// The word whose bits were loaded.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Word {
         Word(bits)
     }
 
     /// The bits to store.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// The incarnation.
+    #[inline]
     #[must_use]
     pub const fn generation(self) -> Generation {
         Generation::from_word((self.0 >> 32) as u32)
     }
 
     /// Whether a close has begun.
+    #[inline]
     #[must_use]
     pub const fn closing(self) -> bool {
         self.0 & CLOSING != 0
     }
 
     /// Whether the newest event was nothing but an error condition.
+    #[inline]
     #[must_use]
     pub const fn event_error(self) -> bool {
         self.0 & EVENT_ERROR != 0
     }
 
     /// Whether the deadline of this direction has expired and was not set or cleared since.
+    #[inline]
     #[must_use]
     pub const fn expired(self, mode: Mode) -> bool {
         self.0 & expired_bit(mode) != 0
@@ -93,6 +100,7 @@ impl core::fmt::Debug for Word {
 /// # Errors
 ///
 /// The [`Reason`] why it may not.
+#[inline]
 pub const fn check(word: Word, generation: Generation, mode: Mode) -> Result<(), Reason> {
     if word.generation().get() != generation.get() || word.closing() {
         return Err(Reason::Closed); // NP-INFO-3, NP-GEN-2
@@ -119,12 +127,14 @@ pub enum Publish {
 }
 
 /// A close of `generation` begins. [`Publish::Already`] tells the second closer from the first.
+#[inline]
 #[must_use]
 pub const fn close(word: Word, generation: Generation) -> Publish {
     publish(word, generation, Word(word.0 | CLOSING))
 }
 
 /// An event of `generation` was nothing but an error (`true`), or was something else (`false`).
+#[inline]
 #[must_use]
 pub const fn event_error(word: Word, generation: Generation, error: bool) -> Publish {
     let flags = if error { word.0 | EVENT_ERROR } else { word.0 & !EVENT_ERROR };
@@ -133,6 +143,7 @@ pub const fn event_error(word: Word, generation: Generation, error: bool) -> Pub
 
 /// The deadline of `generation` in `mode` has expired (`true`), or another one was set, or none
 /// (`false`). Who may say so: NP-TIME-3.
+#[inline]
 #[must_use]
 pub const fn expired(word: Word, generation: Generation, mode: Mode, expired: bool) -> Publish {
     let bit = expired_bit(mode);
@@ -141,6 +152,7 @@ pub const fn expired(word: Word, generation: Generation, mode: Mode, expired: bo
 }
 
 /// The incarnation `generation` ends and `next` begins: all facts are dropped (NP-GEN-5).
+#[inline]
 #[must_use]
 pub const fn free(word: Word, generation: Generation, next: Generation) -> Publish {
     publish(word, generation, Word::new(next))

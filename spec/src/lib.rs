@@ -18,6 +18,10 @@
 //! | [`machine`] | the same rules once more as a table and as a sequential oracle |
 //! | [`rules`] | `SPEC.md` itself, to read and as text |
 
+//!
+//! The functions are `#[inline]`: an operation asks a dozen of them, and the answers are known at most places
+//! where they are asked once they are part of the caller.
+
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -57,12 +57,14 @@ impl Ticket {
     const MASK: u32 = (1 << Self::BITS) - 1;
 
     /// The ticket with this number, modulo 2^30.
+    #[inline]
     #[must_use]
     pub const fn new(number: u32) -> Ticket {
         Ticket(number & Self::MASK)
     }
 
     /// Its number.
+    #[inline]
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -79,6 +81,7 @@ pub struct Word(u64);
 
 impl Word {
     /// The word with these three parts.
+    #[inline]
     #[must_use]
     pub const fn new(generation: Generation, ticket: Ticket, state: State) -> Word {
         let state = match state {
@@ -90,30 +93,35 @@ impl Word {
     }
 
     /// The word of an entry that was never used: `Nil` in this generation.
+    #[inline]
     #[must_use]
     pub const fn initial(generation: Generation) -> Word {
         Word::new(generation, Ticket(0), State::Nil)
     }
 
     /// The word whose bits were loaded.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Word {
         Word(bits)
     }
 
     /// The bits to store.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// The incarnation.
+    #[inline]
     #[must_use]
     pub const fn generation(self) -> Generation {
         Generation::from_word((self.0 >> 32) as u32)
     }
 
     /// The wait that parked last.
+    #[inline]
     #[must_use]
     pub const fn ticket(self) -> Ticket {
         Ticket::new((self.0 >> 2) as u32)
@@ -124,6 +132,7 @@ impl Word {
     /// # Panics
     ///
     /// On the fourth bit pattern, which no function of this module writes (NP-SLOT-1).
+    #[inline]
     #[must_use]
     pub const fn state(self) -> State {
         match self.0 & 3 {
@@ -172,6 +181,7 @@ pub enum Notified {
 }
 
 /// An edge of the kernel arrives for `generation`.
+#[inline]
 #[must_use]
 pub const fn notify(word: Word, generation: Generation) -> Move<Notified> {
     if !same(word.generation(), generation) {
@@ -196,6 +206,7 @@ pub enum Cancelled {
 }
 
 /// The waiter of `generation`, if there is one, shall look at the info word again.
+#[inline]
 #[must_use]
 pub const fn cancel(word: Word, generation: Generation) -> Move<Cancelled> {
     if !same(word.generation(), generation) {
@@ -222,6 +233,7 @@ pub enum Announced {
 }
 
 /// A task wants to wait.
+#[inline]
 #[must_use]
 pub const fn announce(word: Word, generation: Generation) -> Move<Announced> {
     if !same(word.generation(), generation) {
@@ -251,6 +263,7 @@ pub enum Finished {
 }
 
 /// The task that parked under `ticket` looks again.
+#[inline]
 #[must_use]
 pub const fn finish(word: Word, generation: Generation, ticket: Ticket) -> Move<Finished> {
     if !same(word.generation(), generation) {
@@ -274,6 +287,7 @@ pub enum Retracted {
 }
 
 /// The task that parked under `ticket` gives up, for example because its future is dropped.
+#[inline]
 #[must_use]
 pub const fn retract(word: Word, generation: Generation, ticket: Ticket) -> Move<Retracted> {
     let mine = same(word.generation(), generation) // NP-GEN-2
@@ -299,6 +313,7 @@ pub enum Reset {
 }
 
 /// The owner of the direction is about to make a system call.
+#[inline]
 #[must_use]
 pub const fn reset(word: Word, generation: Generation) -> Move<Reset> {
     if !same(word.generation(), generation) {
@@ -321,6 +336,7 @@ pub enum Freed {
 }
 
 /// The incarnation ends; `next` is the generation that follows.
+#[inline]
 #[must_use]
 pub const fn free(word: Word, generation: Generation, next: Generation) -> Move<Freed> {
     if !same(word.generation(), generation) {

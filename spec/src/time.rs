@@ -34,6 +34,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// The earliest live deadline, or [`NONE`].
+    #[inline]
     #[must_use]
     pub const fn earliest(&self, expired: [bool; 2]) -> u64 {
         let [read, write] = [self.live(Mode::Read, expired), self.live(Mode::Write, expired)];
@@ -41,6 +42,7 @@ impl Ledger {
     }
 
     /// The deadline of `mode` if it is live, or [`NONE`].
+    #[inline]
     #[must_use]
     pub const fn live(&self, mode: Mode, expired: [bool; 2]) -> u64 {
         let deadline = self.deadlines[mode as usize];
@@ -49,6 +51,7 @@ impl Ledger {
     }
 
     /// Whether the entry covers all live deadlines (NP-TIME-7).
+    #[inline]
     #[must_use]
     pub const fn covered(&self, expired: [bool; 2]) -> bool {
         let earliest = self.earliest(expired);
@@ -57,6 +60,7 @@ impl Ledger {
 }
 
 /// The instant `delay` nanoseconds after `now`, or the last one there is (NP-TIME-1).
+#[inline]
 #[must_use]
 pub const fn after(now: u64, delay: u64) -> u64 {
     now.saturating_add(delay)
@@ -79,6 +83,7 @@ pub struct Change {
 
 /// A deadline is set (`deadline` in nanoseconds), or cleared ([`NONE`]), in the directions
 /// `concerned`. `now` was read once, before the control lock was taken.
+#[inline]
 #[must_use]
 pub const fn set(
     ledger: Ledger,
@@ -103,6 +108,7 @@ pub const fn set(
 
 /// An entry that came due at `when` is handled. `None`: it was superseded and means nothing.
 /// `now` is a reading of the clock that is not older than the one that let it come due.
+#[inline]
 #[must_use]
 pub const fn fire(ledger: Ledger, mut expired: [bool; 2], when: u64, now: u64) -> Option<Change> {
     if when != ledger.armed {
@@ -124,6 +130,7 @@ pub const fn fire(ledger: Ledger, mut expired: [bool; 2], when: u64, now: u64) -
 }
 
 /// The incarnation ends: no deadlines, and the entry stays where it is (NP-TIME-10).
+#[inline]
 #[must_use]
 pub const fn free(ledger: Ledger) -> Ledger {
     Ledger { deadlines: [NONE; 2], armed: ledger.armed }
@@ -143,6 +150,7 @@ const fn cover(mut ledger: Ledger, expired: [bool; 2], publish: [Option<bool>; 2
 
 /// Until when a thread may sleep in the kernel: what its caller allows, or the first entry of the
 /// queue, whichever is earlier. [`NEVER`]: without end.
+#[inline]
 #[must_use]
 pub const fn sleep_until(allowed: u64, first_entry: u64) -> u64 {
     if first_entry != NONE && first_entry < allowed { first_entry } else { allowed }

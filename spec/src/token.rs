@@ -20,12 +20,14 @@ impl Generation {
     pub const LAST: Generation = Generation(u32::MAX);
 
     /// The generation with this number, or `None` for 0, which names no incarnation.
+    #[inline]
     #[must_use]
     pub const fn new(number: u32) -> Option<Generation> {
         if number == 0 { None } else { Some(Generation(number)) }
     }
 
     /// Its number.
+    #[inline]
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
@@ -33,6 +35,7 @@ impl Generation {
 
     /// The generation after this one, or `None` where there is none and the entry has to be
     /// retired (NP-GEN-3).
+    #[inline]
     #[must_use]
     pub const fn next(self) -> Option<Generation> {
         // NP-GEN-3: no wrap, or an old event could name a new incarnation again.
@@ -73,24 +76,28 @@ impl Token {
     pub const BREAK_INDEX: u32 = u32::MAX;
 
     /// The token of one incarnation. `index` must be below [`Token::BREAK_INDEX`].
+    #[inline]
     #[must_use]
     pub const fn entry(index: u32, generation: Generation) -> Token {
         Token((index as u64) << 32 | generation.get() as u64)
     }
 
     /// The token whose bits came back from the kernel.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Token {
         Token(bits)
     }
 
     /// The bits to hand to the kernel.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// Says what the token names.
+    #[inline]
     #[must_use]
     pub const fn named(self) -> Named {
         let index = (self.0 >> 32) as u32;

@@ -22,6 +22,7 @@ pub enum Flag {
 
 impl Flag {
     /// The value to store.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u32 {
         match self {
@@ -31,6 +32,7 @@ impl Flag {
     }
 
     /// The flag whose value was loaded.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u32) -> Flag {
         if bits == 0 { Flag::Clear } else { Flag::Set }
@@ -47,6 +49,7 @@ pub enum Request {
 }
 
 /// Somebody wants a break and has loaded the flag.
+#[inline]
 #[must_use]
 pub const fn request(flag: Flag) -> Request {
     match flag {
@@ -65,6 +68,7 @@ pub enum Harvested {
 }
 
 /// A poll harvested the event of the break. `blocking`: it was allowed to block.
+#[inline]
 #[must_use]
 pub const fn harvested(blocking: bool) -> Harvested {
     if blocking { Harvested::DrainThenClear } else { Harvested::Leave }

@@ -5,7 +5,7 @@
 //! queue. Nothing is decided here but two facts about epoll: the kernel holds the set, so every
 //! change of it is in force at once, and edges need no arming.
 
-use super::{Descriptor, PosixPoll, datagram, fd, socket};
+use super::{Descriptor, PosixPoll, datagram, fd, process, socket};
 #[cfg(target_os = "linux")]
 use super::{EventQueue, Harvest, epoll};
 use crate::level;
@@ -150,7 +150,7 @@ macro_rules! calls_on_descriptors {
         }
 
         fn process(&self) -> u32 {
-            std::process::id()
+            process::id()
         }
 
         fn number(&self, fd: &Descriptor) -> Option<i32> {

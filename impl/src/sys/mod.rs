@@ -13,6 +13,7 @@
 //! | [`datagram`] | messages, by name and without; groups |
 //! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
 //! | [`poll`] | poll(2), and the pipes that break it; the queue made of them is [`crate::level`] |
+//! | `process` | which process this is, without a call as long as it is the same |
 //! | `standard` | sockets of the standard library, which become ours; safe code only |
 //! | [`kernel`] | `Epoll` and [`PosixPoll`], the instances of the seam's `Kernel` |
 //!
@@ -43,6 +44,7 @@ mod kernel;
 mod make;
 mod open;
 mod poll;
+mod process;
 mod socket;
 mod standard;
 
