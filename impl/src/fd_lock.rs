@@ -280,22 +280,31 @@ impl<S: System> FdLock<S> {
     }
 
     /// The holder of a right gives it up; `leaving`: and leaves as a user.
+    #[inline]
     pub(crate) fn unlock(&self, mode: Mode, leaving: bool) -> GivenUp {
-        let mut guess = if leaving { Word::alone(Some(mode)) } else { self.newest() };
+        let guess = if leaving { Word::alone(Some(mode)) } else { self.newest() };
+        match self.apply(guess, |word| fd::unlock(word, mode, leaving)) {
+            Unlocked::Free(left) => GivenUp::nothing(left),
+            Unlocked::HandOn => self.unlock_for_others(mode, leaving),
+        }
+    }
+
+    /// The same, where somebody was seen who wants it.
+    #[cold]
+    fn unlock_for_others(&self, mode: Mode, leaving: bool) -> GivenUp {
         let mut polls = Vec::new();
         loop {
-            match self.apply(guess, |word| fd::unlock(word, mode, leaving)) {
-                Unlocked::Free(left) => return GivenUp { left, next: None, polls },
-                Unlocked::HandOn => match self.hand_on(mode) {
-                    Next::Caller(next) => {
-                        let left = if leaving { self.leave(Some(mode)) } else { Left::Nothing };
-                        return GivenUp { left, next: Some(next), polls };
-                    }
-                    Next::Polls(mut more) => {
-                        polls.append(&mut more);
-                        guess = self.newest();
-                    }
-                },
+            match self.hand_on(mode) {
+                Next::Caller(next) => {
+                    let left = if leaving { self.leave(Some(mode)) } else { Left::Nothing };
+                    return GivenUp { left, next: Some(next), polls };
+                }
+                Next::Polls(mut more) => polls.append(&mut more),
+            }
+            if let Unlocked::Free(left) =
+                self.apply(self.newest(), |word| fd::unlock(word, mode, leaving))
+            {
+                return GivenUp { left, next: None, polls };
             }
         }
     }

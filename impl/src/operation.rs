@@ -26,7 +26,7 @@
 //! a wait that was not prepared does the same. The task polls again, and finds the right taken
 //! (NP-FD-11).
 
-use crate::desc::{Wait, wake};
+use crate::desc::{Incarnation, Wait, wake};
 use crate::error::{Reason, WaitError};
 use crate::fd_lock::{GivenUp, Ticket, Turn};
 use crate::seam::System;
@@ -35,7 +35,7 @@ use crate::turns::{Kept, block};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
 use netpoller_spec::Mode;
-use netpoller_spec::fd::{Entered, Left};
+use netpoller_spec::fd::Entered;
 use std::io;
 
 /// One operation.
@@ -208,16 +208,25 @@ impl<'a, S: System> Operation<'a, S> {
                     done => return Poll::Ready(done),
                 }
             }
-            ready!(self.poll_ready(waker))?;
+            ready!(self.poll_wait(&incarnation, waker))?;
         }
     }
 
     /// Waits for readiness, as a user with the right.
     fn poll_ready(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+        match self.source.entry() {
+            Some(incarnation) => self.poll_wait(&incarnation, waker),
+            None => Poll::Ready(Err(Reason::NotPollable.into())),
+        }
+    }
+
+    /// The same, of a descriptor that can be waited for.
+    fn poll_wait(
+        &mut self,
+        incarnation: &Incarnation<'_, S>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
         let Operation { source, mode, wait, .. } = self;
-        let Some(incarnation) = source.entry() else {
-            return Poll::Ready(Err(Reason::NotPollable.into()));
-        };
         loop {
             match incarnation.poll_wait(*mode, wait, waker, || source.arm(*mode)) {
                 // A poll has left it behind, and whoever has the right comes first (NP-FD-12).
@@ -246,7 +255,9 @@ impl<'a, S: System> Operation<'a, S> {
 
     /// Ends the wait that is under way, if there is one; the right stays.
     pub(crate) fn retract(&mut self) {
-        if let Some(incarnation) = self.source.entry() {
+        if self.wait.parked()
+            && let Some(incarnation) = self.source.entry()
+        {
             incarnation.retract(self.mode, &mut self.wait);
         }
     }
@@ -262,25 +273,31 @@ impl<'a, S: System> Operation<'a, S> {
     }
 
     /// Gives up whatever it has.
+    #[inline]
     pub(crate) fn end(&mut self) {
+        self.retract();
         let Operation { source, mode, .. } = *self;
-        if let Some(incarnation) = source.entry() {
-            incarnation.retract(mode, &mut self.wait);
-        }
         let user = core::mem::take(&mut self.user);
         let held = match core::mem::replace(&mut self.right, Right::None) {
             Right::None => false,
             Right::Queued(ticket) => source.lock.abandon(mode, ticket), // NP-FD-7
             Right::Held => true,
         };
-        let GivenUp { left, next, polls } = match (held, user) {
-            (true, user) => source.lock.unlock(mode, user),
-            (false, true) => GivenUp::nothing(source.lock.leave(None)),
-            (false, false) => GivenUp::nothing(Left::Nothing),
-        };
-        // All, and last: a waker that panics keeps nobody asleep.
-        let woken = source.left(left);
+        match (held, user) {
+            (true, user) => source.given_up(source.lock.unlock(mode, user)),
+            (false, true) => source.given_up(GivenUp::nothing(source.lock.leave(None))),
+            (false, false) => {}
+        }
+    }
+}
+
+impl<S: System> Source<S> {
+    /// Does what is left to do after a right was given up, which mostly is nothing.
+    #[inline]
+    fn given_up(&self, GivenUp { left, next, polls }: GivenUp) {
+        let woken = self.left(left);
         if woken.is_some() || next.is_some() || !polls.is_empty() {
+            // All, and last: a waker that panics keeps nobody asleep.
             let woken = woken.into_iter().flat_map(Woken::all);
             wake(woken.chain([next]).chain(polls.into_iter().map(Some)));
         }

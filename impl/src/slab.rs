@@ -124,7 +124,7 @@ impl<S: System> Slab<S> {
     /// Which segment, and where in it. With `first` = 4: 0-3, 4-11, 12-27, ...
     fn locate(&self, index: u32) -> (usize, usize) {
         let shifted = u64::from(index) + u64::from(self.first);
-        let segment = shifted.ilog2() - self.first.ilog2();
-        (segment as usize, (shifted - (u64::from(self.first) << segment)) as usize)
+        let top = shifted.ilog2(); // `first` is a power of two, so segments begin at powers of two
+        ((top - self.first.ilog2()) as usize, (shifted ^ (1 << top)) as usize)
     }
 }

@@ -216,7 +216,9 @@ impl Inner {
     /// Takes over what others have woken and what the kernel reports; sleeps if there is nothing to do.
     fn look_up(&self, root: &Root) {
         let mut woken = self.elsewhere.woken.lock();
-        self.here.borrow_mut().append(&mut woken.tasks);
+        if !woken.tasks.is_empty() {
+            self.here.borrow_mut().append(&mut woken.tasks);
+        }
         // Acquire: pairs with the swap of whoever has set it.
         let busy = !self.here.borrow().is_empty() || root.woken.load(Ordering::Acquire) == 1;
         woken.asleep = !busy;
