@@ -9,8 +9,8 @@
 //! | 1 | *destroyed*: the number is given back |
 //! | 2, 3 | the right to read, to write is *held* |
 //! | 4, 5 | callers are *queued* for the right to read, to write |
-//! | 6 | *drained*: the last one who had the right to read has found nothing more (NP-READ-3) |
-//! | 7 to 31 | how many *users* there are: callers that may use the number at this moment |
+//! | 6 to 30 | how many *users* there are: callers that may use the number at this moment |
+//! | 31 | *drained*: the last one who had the right to read has found nothing more (NP-READ-3) |
 //!
 //! The right of a direction makes its holder the only one who reads, or writes, or waits there. A
 //! user that reads holds both; a future that waits holds the right and is no user between two polls
@@ -38,8 +38,8 @@ pub struct Word(u32);
 impl Word {
     const CLOSED: u32 = 1;
     const DESTROYED: u32 = 1 << 1;
-    const DRAINED: u32 = 1 << 6;
-    const USER: u32 = 1 << 7;
+    const USER: u32 = 1 << 6;
+    const DRAINED: u32 = 1 << 31;
 
     /// How many users may enter. The word can count one more: the closer is let in always.
     pub const MOST_USERS: u32 = (u32::MAX >> 7) - 1;
@@ -102,7 +102,7 @@ impl Word {
     /// How many users there are.
     #[must_use]
     pub const fn users(self) -> u32 {
-        self.0 / Word::USER
+        (self.0 & !Word::DRAINED) / Word::USER
     }
 
     const fn with(self, bits: u32) -> Word {
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn as_many_users_as_the_word_can_count_and_no_more() {
-        let full = Word::from_bits(Word::MOST_USERS << 7);
+        let full = Word::from_bits(Word::MOST_USERS << 6);
         assert_eq!(full.users(), Word::MOST_USERS);
         assert_eq!(set(enter(Word::IDLE)).0, Word::alone(None));
         assert_eq!(enter(full), Move::Stay(Entered::Full));
