@@ -18,6 +18,8 @@ mod go_tests;
 mod net;
 #[path = "stress/races.rs"]
 mod races;
+#[path = "real/short_read.rs"]
+mod short_read;
 #[path = "stress/traffic.rs"]
 mod traffic;
 #[path = "real/udp.rs"]
@@ -33,6 +35,7 @@ fn the_number_of_tests_is_pinned() {
         ("go_tests", 4),
         ("net", 11),
         ("races", 6),
+        ("short_read", 13),
         ("traffic", 5),
         ("udp", 11),
     ];

@@ -1,8 +1,9 @@
-//! Two tasks on one thread pass a byte to and fro over a pair of Unix sockets.
+//! Two tasks on one thread pass a byte to and fro over a pair of Unix sockets, or over TCP.
 //!
 //! ```text
 //! cargo run --release --example pingpong -- 100000
 //! cargo run --release --example pingpong -- 100000 deadline
+//! cargo run --release --example pingpong -- 100000 tcp
 //! ```
 //!
 //! With `deadline` each read gets one, an hour from then: it moves forward before every read, which
@@ -11,9 +12,10 @@
 //! The smallest complete user of the poller: a loop that polls the tasks that were woken, and
 //! the kernel when there is none. `ci/syscalls.sh` counts its system calls: for each byte one
 //! write, one read that takes it, one read that finds nothing and one wait, so eight for a round
-//! trip.
+//! trip. Over TCP a read whose room is larger than what came tells that nothing is left, so that the next one
+//! waits first: six.
 
-use netpoller::{Poller, Ready, Source};
+use netpoller::{Poller, Ready, Source, TcpListener, TcpStream};
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -32,8 +34,8 @@ impl Wake for Woken {
     }
 }
 
-/// Reads a byte, in time if `deadline` is given.
-async fn read(source: &Source, byte: &mut [u8; 1], deadline: Option<Duration>) -> io::Result<()> {
+/// Reads a byte, in time if `deadline` is given. The second one has no byte to come.
+async fn read(source: &Source, byte: &mut [u8; 2], deadline: Option<Duration>) -> io::Result<()> {
     if let Some(delay) = deadline {
         source.set_read_deadline(Some(source.poller().now().saturating_add(delay)))?;
     }
@@ -41,23 +43,35 @@ async fn read(source: &Source, byte: &mut [u8; 1], deadline: Option<Duration>) -
 }
 
 async fn ping(source: &Source, rounds: u64, deadline: Option<Duration>) -> io::Result<()> {
-    let mut byte = [0];
+    let mut byte = [0; 2];
     for round in 0..rounds {
         let sent = [round as u8];
         source.async_write(&sent).await?;
         read(source, &mut byte, deadline).await?;
-        assert_eq!(byte, sent, "another byte came back");
+        assert_eq!(byte[..1], sent, "another byte came back");
     }
     Ok(())
 }
 
 async fn pong(source: &Source, rounds: u64, deadline: Option<Duration>) -> io::Result<()> {
-    let mut byte = [0];
+    let mut byte = [0; 2];
     for _ in 0..rounds {
         read(source, &mut byte, deadline).await?;
-        source.async_write(&byte).await?;
+        source.async_write(&byte[..1]).await?;
     }
     Ok(())
+}
+
+/// Both ends of a connection over TCP.
+fn connection(poller: &Poller) -> io::Result<(Source, Source)> {
+    let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = TcpListener::bind_on(poller, anywhere)?;
+    let near = TcpStream::connect_on(poller, listener.local_addr()?)?;
+    let (far, _from) = listener.accept()?;
+    for stream in [&near, &far] {
+        stream.set_nodelay(true)?;
+    }
+    Ok((near.into_source(), far.into_source()))
 }
 
 fn main() -> io::Result<()> {
@@ -68,17 +82,18 @@ fn main() -> io::Result<()> {
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?,
     };
-    let deadline = match std::env::args().nth(2).as_deref() {
-        None => None,
-        Some("deadline") => Some(Duration::from_secs(3600)),
+    let (deadline, tcp) = match std::env::args().nth(2).as_deref() {
+        None => (None, false),
+        Some("deadline") => (Some(Duration::from_secs(3600)), false),
+        Some("tcp") => (None, true),
         Some(other) => {
-            let text = format!("{other:?}: the one thing that may follow the rounds is `deadline`");
+            let text = format!("{other:?}: what may follow the rounds is `deadline` or `tcp`");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
     };
     let poller = Poller::new()?;
     let mut ready = Ready::new();
-    let (a, b) = poller.stream_pair()?;
+    let (a, b) = if tcp { connection(&poller)? } else { poller.stream_pair()? };
 
     let (mut ping, mut pong) = (pin!(ping(&a, rounds, deadline)), pin!(pong(&b, rounds, deadline)));
     let mut tasks: [Option<std::pin::Pin<&mut dyn Future<Output = io::Result<()>>>>; 2] =

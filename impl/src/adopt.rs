@@ -64,7 +64,7 @@ impl<S: System> Poller<S> {
             return Err(RegisterError::new(error, fd));
         }
         if error.kind() == io::ErrorKind::Unsupported {
-            Ok(Source::new(self.clone(), fd, None))
+            Ok(Source::new(self.clone(), fd, None, false))
         } else {
             Err(RegisterError::new(error, fd))
         }
@@ -94,7 +94,9 @@ impl<S: System> Poller<S> {
     pub fn adopt_unchanged(&self, fd: Fd<S>) -> Result<Source<S>, RegisterError<S>> {
         match self.system().kernel().nonblocking(&fd) {
             Ok(true) => self.adopt(fd),
-            Ok(false) if self.is_of_this_process() => Ok(Source::new(self.clone(), fd, None)),
+            Ok(false) if self.is_of_this_process() => {
+                Ok(Source::new(self.clone(), fd, None, false))
+            }
             Ok(false) => Err(RegisterError::new(Reason::Forked.into(), fd)),
             Err(error) => Err(RegisterError::new(error, fd)),
         }

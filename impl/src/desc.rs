@@ -4,7 +4,8 @@
 //!
 //! * `read`, `write`: who waits and what is pending in each direction (`slot`, Go's `rg`, `wg`).
 //! * `info`: the generation of the incarnation, whether it is closing, whether a deadline has
-//!   expired, whether its newest event was nothing but an error (Go's `atomicInfo`). Read without a
+//!   expired, whether its newest event was nothing but an error (Go's `atomicInfo`), and whether its short
+//!   reads are believed (`short_read`). Read without a
 //!   lock, written by compare-exchange with the generation in the comparand (NP-GEN-2).
 //! * `control`: the deadlines and the entry in the queue of timers that covers them
 //!   (`netpoller_spec::time`; Go's `rd`, `wd` and two timers). Under its own lock, the *control
@@ -318,7 +319,12 @@ impl<S: System> Incarnation<'_, S> {
     pub fn publish_report(&self, report: Report) {
         let generation = self.place.generation;
         self.system.called(&Call::Publish { place: self.place, error: report.error });
-        self.publish(|word| info::event_error(word, generation, report.error)); // NP-INFO-5
+        // NP-INFO-5
+        let word = self.published(|word| info::event_error(word, generation, report.error)).1;
+        // A write of its own (NP-INFO-6), and none where nobody has believed: that is never taken up again.
+        if report.doubt && word.believed() {
+            self.doubt(); // NP-READ-2
+        }
         self.returned(Returned::Done);
     }
 
@@ -409,6 +415,11 @@ impl<S: System> Incarnation<'_, S> {
 
     /// Returns whether the word was changed by this call.
     pub(crate) fn publish(&self, decide: impl Fn(info::Word) -> Publish) -> bool {
+        self.published(decide).0
+    }
+
+    /// The same, and the word as it is then.
+    fn published(&self, decide: impl Fn(info::Word) -> Publish) -> (bool, info::Word) {
         let cell = &self.desc.info;
         // Acquire: the decision may rest on what the last writer knew.
         let mut bits = cell.load(Ordering::Acquire);
@@ -419,7 +430,7 @@ impl<S: System> Incarnation<'_, S> {
                 Publish::Already | Publish::Stale => {
                     let step = Step::Info { place: self.place, before, after: before };
                     self.system.observe(&step);
-                    return false;
+                    return (false, before);
                 }
             };
             // Release: pairs with the acquire load in `check`. Acquire: as above.
@@ -428,7 +439,7 @@ impl<S: System> Incarnation<'_, S> {
             match exchanged {
                 Ok(_) => {
                     self.system.observe(&Step::Info { place: self.place, before, after });
-                    return true;
+                    return (true, after);
                 }
                 Err(now) => bits = now,
             }

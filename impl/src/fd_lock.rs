@@ -58,6 +58,8 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct FdLock<S: System> {
     word: S::AtomicU32,
+    /// Whether the word may say *drained*. Fixed.
+    believing: bool,
     queues: S::Mutex<Option<Box<Queues>>>,
 }
 
@@ -91,8 +93,8 @@ pub(crate) struct Ticket(u32);
 /// How it stands with a caller that wants the right of a direction.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// It has the right.
-    Own,
+    /// It has the right; `drained`: whoever had it before has found nothing more to read.
+    Own { drained: bool },
     /// It waits in the queue.
     Queued(Ticket),
     /// It gets in no more.
@@ -163,29 +165,43 @@ impl Queue {
 }
 
 impl<S: System> FdLock<S> {
-    pub(crate) fn new() -> Self {
+    /// `believing`: of a descriptor whose short reads were believed when it was registered (NP-READ-1).
+    pub(crate) fn new(believing: bool) -> Self {
         let digest = |queues: &Option<Box<Queues>>| match queues {
             None => Some(0),
             Some(queues) => queues.digest(),
         };
-        FdLock { word: S::AtomicU32::new(Word::IDLE.bits()), queues: S::Mutex::new(None, digest) }
+        let word = S::AtomicU32::new(Word::IDLE.bits());
+        FdLock { word, believing, queues: S::Mutex::new(None, digest) }
+    }
+
+    /// Whether short reads were believed when the descriptor was registered.
+    pub(crate) fn is_believing(&self) -> bool {
+        self.believing
+    }
+
+    /// The word that somebody who comes or goes expects: this one, if he is alone. Where the word may say drained
+    /// that is known by a look only, which costs less than an exchange that fails.
+    fn expected(&self, alone: Word) -> Word {
+        if self.believing { self.newest() } else { alone }
     }
 
     /// Somebody wants to use the number.
     pub(crate) fn enter(&self) -> Entered {
-        self.apply(Word::IDLE, fd::enter)
+        self.apply(self.expected(Word::IDLE), fd::enter)
     }
 
     /// Somebody wants the right of `mode` and does not want to wait for it.
     pub(crate) fn claim(&self, mode: Mode) -> Entered {
-        self.apply(Word::IDLE, |word| fd::claim(word, mode))
+        self.apply(self.expected(Word::IDLE), |word| fd::claim(word, mode))
     }
 
     /// Somebody wants the right of `mode`, and to use the number with it ([`Turn::Own`]: he is a
     /// user). Where he is queued, `waker` wakes him.
     pub(crate) fn lock(&self, mode: Mode, waker: &Waker) -> Turn {
-        match self.apply(Word::IDLE, |word| fd::lock(word, mode)) {
-            Entered::Yes => Turn::Own,
+        match self.apply(self.expected(Word::IDLE), |word| fd::lock(word, mode)) {
+            Entered::Yes => Turn::Own { drained: false },
+            Entered::Drained => Turn::Own { drained: true },
             Entered::Taken => self.queue(mode, waker),
             refused => Turn::Refused(refused),
         }
@@ -196,7 +212,9 @@ impl<S: System> FdLock<S> {
         let waker = waker.clone(); // before the lock (NP-WAKE-1); also where it is not needed
         let mut queues = self.queues.lock();
         match self.apply(Word::IDLE, |word| fd::queue(word, mode)) {
-            Entered::Yes => Turn::Own, // given up meanwhile
+            // Given up meanwhile.
+            Entered::Yes => Turn::Own { drained: false },
+            Entered::Drained => Turn::Own { drained: true },
             Entered::Taken => {
                 let queue = queues.get_or_insert_default().of(mode);
                 let ticket = Ticket(queue.next);
@@ -212,7 +230,7 @@ impl<S: System> FdLock<S> {
     /// A poll wants the right of `mode`, and to use the number with it, for as long as it lasts. Pending:
     /// somebody has it, and `waker` is told when it is free (NP-FD-11).
     pub(crate) fn pass(&self, mode: Mode, waker: &Waker) -> Poll<Entered> {
-        match self.apply(Word::IDLE, |word| fd::lock(word, mode)) {
+        match self.apply(self.expected(Word::IDLE), |word| fd::lock(word, mode)) {
             Entered::Taken => self.tell(mode, waker),
             entered => Poll::Ready(entered),
         }
@@ -243,7 +261,7 @@ impl<S: System> FdLock<S> {
         let queue = in_use(&mut guard).of(mode);
         if queue.handed == Some(ticket) {
             queue.handed = None;
-            return Turn::Own;
+            return Turn::Own { drained: false }; // NP-READ-4: lost on the way
         }
         match queue.place(ticket) {
             Some(place) => {
@@ -276,22 +294,26 @@ impl<S: System> FdLock<S> {
     /// A user leaves; `right`: the one that he has, and keeps.
     #[must_use = "the last user has to destroy the descriptor"]
     pub(crate) fn leave(&self, right: Option<Mode>) -> Left {
-        self.apply(Word::alone(right), fd::leave)
+        self.apply(self.expected(Word::alone(right)), fd::leave)
     }
 
-    /// The holder of a right gives it up; `leaving`: and leaves as a user.
+    /// The holder of a right gives it up; `leaving`: and leaves as a user; `drained`: there is nothing more to read.
     #[inline]
-    pub(crate) fn unlock(&self, mode: Mode, leaving: bool) -> GivenUp {
-        let guess = if leaving { Word::alone(Some(mode)) } else { self.newest() };
-        match self.apply(guess, |word| fd::unlock(word, mode, leaving)) {
+    pub(crate) fn unlock(&self, mode: Mode, leaving: bool, drained: bool) -> GivenUp {
+        let guess = match (mode, leaving) {
+            (_, false) => self.newest(),
+            (Mode::Read, true) => Word::alone(Some(mode)), // which is not drained (NP-READ-4)
+            (Mode::Write, true) => self.expected(Word::alone(Some(mode))),
+        };
+        match self.apply(guess, |word| fd::unlock(word, mode, leaving, drained)) {
             Unlocked::Free(left) => GivenUp::nothing(left),
-            Unlocked::HandOn => self.unlock_for_others(mode, leaving),
+            Unlocked::HandOn => self.unlock_for_others(mode, leaving, drained),
         }
     }
 
     /// The same, where somebody was seen who wants it.
     #[cold]
-    fn unlock_for_others(&self, mode: Mode, leaving: bool) -> GivenUp {
+    fn unlock_for_others(&self, mode: Mode, leaving: bool, drained: bool) -> GivenUp {
         let mut polls = Vec::new();
         loop {
             match self.hand_on(mode) {
@@ -302,7 +324,7 @@ impl<S: System> FdLock<S> {
                 Next::Polls(mut more) => polls.append(&mut more),
             }
             if let Unlocked::Free(left) =
-                self.apply(self.newest(), |word| fd::unlock(word, mode, leaving))
+                self.apply(self.newest(), |word| fd::unlock(word, mode, leaving, drained))
             {
                 return GivenUp { left, next: None, polls };
             }

@@ -3,7 +3,7 @@
 //! Both are the same loop: *prepare, try the system call, wait on EAGAIN, try again*. The
 //! order is what makes edge-triggered events safe (NP-WAIT-4): an edge that came before the
 //! preparation is covered by the call that follows, one that came after it is kept by the slot.
-//! EINTR is retried.
+//! EINTR is retried. A read may wait first, where the one before it has left nothing (`short_read`).
 //!
 //! The async methods have names of their own, because `std::io::Read` is implemented on
 //! `&Source`: an inherent `read` would win over the trait's.
@@ -12,6 +12,7 @@ use crate::error::Reason;
 use crate::operation::{Operation, uninterrupted};
 use crate::poller::Poller;
 use crate::seam::{HowToShut, Kernel, Kind, System};
+use crate::short_read::room;
 use crate::source::{Fd, Source};
 use core::future::poll_fn;
 use netpoller_spec::Mode;
@@ -31,7 +32,7 @@ impl<S: System> Source<S> {
         if buffer.is_empty() {
             return self.nothing();
         }
-        self.operate(Mode::Read, |kernel, fd| kernel.read(fd, buffer)).await
+        self.read_plainly(buffer.len(), |kernel, fd| kernel.read(fd, buffer)).await
     }
 
     /// Reads into several buffers, one after the other, as [`async_read`](Self::async_read) does
@@ -46,7 +47,7 @@ impl<S: System> Source<S> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return self.nothing();
         }
-        self.operate(Mode::Read, |kernel, fd| kernel.read_vectored(fd, buffers)).await
+        self.read_plainly(room(buffers), |kernel, fd| kernel.read_vectored(fd, buffers)).await
     }
 
     /// Writes what there is room for, waiting until there is some. `Ok(0)` for no bytes.
@@ -142,14 +143,14 @@ impl<S: System> io::Read for &Source<S> {
         if buffer.is_empty() {
             return self.nothing();
         }
-        self.operate_blocking(Mode::Read, |kernel, fd| kernel.read(fd, buffer))
+        self.read_plainly_blocking(buffer.len(), |kernel, fd| kernel.read(fd, buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return self.nothing();
         }
-        self.operate_blocking(Mode::Read, |kernel, fd| kernel.read_vectored(fd, buffers))
+        self.read_plainly_blocking(room(buffers), |kernel, fd| kernel.read_vectored(fd, buffers))
     }
 }
 

@@ -121,6 +121,7 @@ pub mod register;
 pub mod runtime;
 #[doc(hidden)]
 pub mod seam;
+mod short_read;
 mod show;
 mod slab;
 mod slot;

@@ -16,7 +16,8 @@
 //! An operation that is dropped in between undoes what it has done so far: it leaves the queue,
 //! ends its wait, gives up its right (NP-FD-7).
 //!
-//! [`Waiter`] is an operation whose system calls are the caller's.
+//! [`Waiter`] is an operation whose system calls are the caller's. A plain read may begin with the wait:
+//! `short_read`.
 //!
 //! # What a poll function leaves behind
 //!
@@ -47,6 +48,10 @@ pub(crate) struct Operation<'a, S: System> {
     user: bool,
     prepared: bool,
     wait: Wait,
+    /// Whoever had the right before has found nothing more to read. Only the first step of a plain read asks.
+    pub(crate) drained: bool,
+    /// This one has found nothing more to read.
+    pub(crate) drains: bool,
 }
 
 /// How an operation stands to the right of its direction.
@@ -61,9 +66,14 @@ enum Right {
 }
 
 impl<'a, S: System> Operation<'a, S> {
+    pub(crate) fn source(&self) -> &'a Source<S> {
+        self.source
+    }
+
     pub(crate) fn new(source: &'a Source<S>, mode: Mode) -> Self {
         let (right, wait) = (Right::None, Wait::default());
-        Operation { source, mode, right, user: false, prepared: false, wait }
+        let (drained, drains) = (false, false);
+        Operation { source, mode, right, user: false, prepared: false, wait, drained, drains }
     }
 
     /// One that waits for what happened before it: nothing is reset before the first system call.
@@ -77,7 +87,8 @@ impl<'a, S: System> Operation<'a, S> {
     fn claimed(source: &'a Source<S>, mode: Mode) -> io::Result<Self> {
         let mut operation = Operation::new(source, mode);
         match source.lock.claim(mode) {
-            Entered::Yes => operation.right = Right::Held,
+            // NP-READ-4: what the last one has found is forgotten.
+            Entered::Yes | Entered::Drained => operation.right = Right::Held,
             refused => return Err(why(refused)),
         }
         Ok(operation)
@@ -91,23 +102,39 @@ impl<'a, S: System> Operation<'a, S> {
         waker: &Waker,
         call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        let mut operation = ready!(Operation::passing(source, mode, waker))?;
+        let polled = operation.attempt(waker, call);
+        operation.passed(polled)
+    }
+
+    /// Begins one of those.
+    pub(crate) fn passing(
+        source: &'a Source<S>,
+        mode: Mode,
+        waker: &Waker,
+    ) -> Poll<io::Result<Self>> {
+        let mut operation = Operation::new(source, mode);
         match ready!(source.lock.pass(mode, waker)) {
             Entered::Yes => {}
+            Entered::Drained => operation.drained = true,
             refused => return Poll::Ready(Err(why(refused))),
         }
-        let mut operation = Operation::new(source, mode);
         (operation.right, operation.user) = (Right::Held, true);
         if let Some(incarnation) = source.entry() {
             // Nothing was reported since that wait began: no system call would find anything.
             operation.wait = incarnation.adopt(mode, waker);
             operation.prepared = operation.wait.parked();
         }
-        let polled = operation.attempt(waker, call);
-        let polled = if polled.is_pending() { operation.left_parked() } else { polled };
+        Poll::Ready(Ok(operation))
+    }
+
+    /// The last step of one of those.
+    pub(crate) fn passed<T>(mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let polled = if polled.is_pending() { self.left_parked() } else { polled };
         if polled.is_pending() {
-            operation.wait = Wait::default(); // left behind
+            self.wait = Wait::default(); // left behind
         }
-        operation.end();
+        self.end();
         polled
     }
 
@@ -140,12 +167,20 @@ impl<'a, S: System> Operation<'a, S> {
 
     /// The whole operation in the blocking style.
     pub(crate) fn block<T>(
-        mut self,
+        self,
         mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.block_on(|operation, waker| operation.attempt(waker, &mut call))
+    }
+
+    /// The same; `attempt` is what it does with the right.
+    pub(crate) fn block_on<T>(
+        mut self,
+        mut attempt: impl FnMut(&mut Self, &Waker) -> Poll<io::Result<T>>,
     ) -> io::Result<T> {
         let poller = self.source.poller();
         block(poller, Kept::Elsewhere, |waker| self.begin(waker))??;
-        let result = block(poller, Kept::InSlot, |waker| self.attempt(waker, &mut call));
+        let result = block(poller, Kept::InSlot, |waker| attempt(&mut self, waker));
         self.end();
         result?
     }
@@ -167,12 +202,12 @@ impl<'a, S: System> Operation<'a, S> {
                 self.right = Right::None;
                 Poll::Ready(Err(why(refused)))
             }
-            (Turn::Own, Right::None) => {
-                (self.right, self.user) = (Right::Held, true);
+            (Turn::Own { drained }, Right::None) => {
+                (self.right, self.user, self.drained) = (Right::Held, true, drained);
                 Poll::Ready(Ok(()))
             }
-            (Turn::Own, _) => {
-                self.right = Right::Held;
+            (Turn::Own { drained }, _) => {
+                (self.right, self.drained) = (Right::Held, drained);
                 Poll::Ready(self.enter())
             }
         }
@@ -210,6 +245,12 @@ impl<'a, S: System> Operation<'a, S> {
             }
             ready!(self.poll_wait(&incarnation, waker))?;
         }
+    }
+
+    /// Begins with the wait: no call would find anything, and nothing is reset (NP-READ-5).
+    pub(crate) fn wait_first(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+        self.prepared = true;
+        self.poll_ready(waker)
     }
 
     /// Waits for readiness, as a user with the right.
@@ -284,7 +325,7 @@ impl<'a, S: System> Operation<'a, S> {
             Right::Held => true,
         };
         match (held, user) {
-            (true, user) => source.given_up(source.lock.unlock(mode, user)),
+            (true, user) => source.given_up(source.lock.unlock(mode, user, self.drains)),
             (false, true) => source.given_up(GivenUp::nothing(source.lock.leave(None))),
             (false, false) => {}
         }

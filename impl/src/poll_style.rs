@@ -15,7 +15,7 @@
 //! | the right taken by an operation, a [`Waiter`](crate::source::Waiter) or another poll | leaves its waker, to be told when the right is free (NP-FD-11) |
 //! | its own wait, still on | replaces the waker; no system call |
 //! | the wait of another task | ends it and wakes that task; makes the system call |
-//! | no wait | makes the system call; on EAGAIN parks |
+//! | no wait | makes the system call; on EAGAIN parks; parks at once where a read would find nothing (`short_read`) |
 //!
 //! And an operation that finds the wait of a poll ends it and wakes that task, which finds the right
 //! taken. So whoever was told `Pending` is woken by whatever ends his wait, and a wait that nobody is
@@ -26,6 +26,7 @@
 
 use crate::operation::Operation;
 use crate::seam::{Kernel, System};
+use crate::short_read::room;
 use crate::source::Source;
 use core::task::{Context, Poll};
 use netpoller_spec::Mode;
@@ -65,7 +66,9 @@ impl<S: System> Source<S> {
         if buffer.is_empty() {
             return Poll::Ready(self.nothing());
         }
-        Operation::pass(self, Mode::Read, cx.waker(), |kernel, fd| kernel.read(fd, buffer))
+        Operation::pass_to_read(self, cx.waker(), buffer.len(), |kernel, fd| {
+            kernel.read(fd, buffer)
+        })
     }
 
     /// Reads into several buffers, one after the other, by one system call.
@@ -81,7 +84,7 @@ impl<S: System> Source<S> {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Poll::Ready(self.nothing());
         }
-        Operation::pass(self, Mode::Read, cx.waker(), |kernel, fd| {
+        Operation::pass_to_read(self, cx.waker(), room(buffers), |kernel, fd| {
             kernel.read_vectored(fd, buffers)
         })
     }

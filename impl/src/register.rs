@@ -49,6 +49,15 @@ impl<S: System> Poller<S> {
     /// `PermissionDenied` ([`Reason::Forked`]) in a child that was forked, and that of the errno
     /// otherwise.
     pub fn register(&self, fd: <S::Kernel as Kernel>::Fd) -> Result<Source<S>, RegisterError<S>> {
+        self.register_as(fd, false)
+    }
+
+    /// The same; `believed`: whether its short reads are (NP-READ-1).
+    pub(crate) fn register_as(
+        &self,
+        fd: <S::Kernel as Kernel>::Fd,
+        believed: bool,
+    ) -> Result<Source<S>, RegisterError<S>> {
         if !self.is_of_this_process() {
             return Err(RegisterError { error: Reason::Forked.into(), fd });
         }
@@ -61,11 +70,15 @@ impl<S: System> Poller<S> {
         let token = Token::entry(index, generation);
         let Shared { system, queue, .. } = &*self.shared;
         desc.number.set(system.kernel().number(&fd));
+        if believed {
+            let place = Place { index, generation };
+            Incarnation { system, desc, place }.believe(); // before an event can doubt it
+        }
         match system.kernel().add(queue, &fd, token).map(|change| self.take_note(change)) {
             Ok(Ok(())) => {
                 let (place, number) = (Place { index, generation }, system.kernel().number(&fd));
                 system.noted(&Noted::Registered { place, number });
-                Ok(Source::new(self.clone(), fd, Some(place)))
+                Ok(Source::new(self.clone(), fd, Some(place), believed))
             }
             Ok(Err(error)) => {
                 let undone = system.kernel().remove(queue, &fd);

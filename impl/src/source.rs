@@ -56,8 +56,9 @@ pub struct Source<S: System> {
 }
 
 impl<S: System> Source<S> {
-    pub(crate) fn new(poller: Poller<S>, fd: Fd<S>, place: Option<Place>) -> Self {
-        Source { poller, fd: Some(fd), place, lock: FdLock::new() }
+    /// `believed`: whether its short reads are (NP-READ-1).
+    pub(crate) fn new(poller: Poller<S>, fd: Fd<S>, place: Option<Place>, believed: bool) -> Self {
+        Source { poller, fd: Some(fd), place, lock: FdLock::new(believed) }
     }
 
     /// Closes the descriptor: ends all operations in both directions, now and to come, with an
@@ -300,7 +301,7 @@ impl<S: System> Source<S> {
 /// Why somebody did not get in.
 pub(crate) fn why(refused: Entered) -> io::Error {
     match refused {
-        Entered::Yes | Entered::Closed => Reason::Closed.into(),
+        Entered::Yes | Entered::Drained | Entered::Closed => Reason::Closed.into(),
         Entered::Taken => Reason::Busy.into(),
         Entered::Full => io::Error::new(
             io::ErrorKind::ResourceBusy,
@@ -342,12 +343,19 @@ impl<S: System> Drop for Source<S> {
 ///
 /// On the real kernel it is [`AsFd`](std::os::fd::AsFd). Forgetting a guard
 /// ([`core::mem::forget`]) makes every [`Source::close`] wait for ever.
+///
+/// Whoever has the number of a TCP stream may change what a short read says of it, by `SO_RCVLOWAT` for
+/// example. So a stream whose number was asked for tries every read before it waits, for good, as all
+/// other descriptors do: a system call more for a read that finds nothing. The same goes for the streams that a
+/// listener accepts after its number was asked for.
 pub struct FdGuard<'a, S: System> {
     source: &'a Source<S>,
 }
 
 impl<S: System> FdGuard<'_, S> {
-    pub(crate) fn descriptor(&self) -> &Fd<S> {
+    /// The number, for whoever does with it what he likes.
+    pub(crate) fn handed_out(&self) -> &Fd<S> {
+        self.source.doubt();
         self.source.number()
     }
 }

@@ -344,6 +344,9 @@ fn agree(judge: &Judged, first: u32, operations: &[Operation]) -> Result<(), Str
     Ok(())
 }
 
+/// Rows about short reads, which the machine does not know: no descriptor here is of a TCP stream (NP-READ-1).
+const OF_SHORT_READS: &[&str] = &["believe", "doubt"];
+
 /// Rows that one thread alone never takes.
 const ONLY_IN_RACES: &[&str] = &[
     // The owner closes before it frees, so a parked waiter is gone unless it parks in between.
@@ -384,7 +387,7 @@ fn the_descriptor_does_what_the_machine_says() {
     for name in slots.chain(INFO_TABLE.iter().map(|row| row.name)) {
         assert_eq!(
             taken.contains(name),
-            !ONLY_IN_RACES.contains(&name),
+            !ONLY_IN_RACES.contains(&name) && !OF_SHORT_READS.contains(&name),
             "row {name}: taken on the left, expected on the right"
         );
     }

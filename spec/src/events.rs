@@ -31,6 +31,10 @@ impl Bits {
         Bits(self.0 | other.0)
     }
 
+    const fn without(self, other: Bits) -> Bits {
+        Bits(self.0 & !other.0)
+    }
+
     /// Whether any of `other` is here.
     #[inline]
     #[must_use]
@@ -75,6 +79,9 @@ pub struct Report {
     pub write: bool,
     /// The event is nothing but an error: the descriptor cannot be polled (NP-EVT-3).
     pub error: bool,
+    /// A short read may have stopped at something that is no news any more: an urgent mark, the end of the
+    /// stream, an error (NP-READ-2).
+    pub doubt: bool,
 }
 
 /// Translates the bits of one event.
@@ -83,10 +90,12 @@ pub struct Report {
 pub const fn report(bits: Bits) -> Report {
     const READ: Bits = Bits::IN.or(Bits::RDHUP).or(Bits::HUP).or(Bits::ERR);
     const WRITE: Bits = Bits::OUT.or(Bits::HUP).or(Bits::ERR);
+    const DOUBT: Bits = Bits::PRI.or(Bits::RDHUP).or(Bits::HUP).or(Bits::ERR);
     Report {
-        read: bits.any(READ),         // NP-EVT-1, NP-EVT-2
-        write: bits.any(WRITE),       // NP-EVT-1, NP-EVT-2
-        error: bits.0 == Bits::ERR.0, // NP-EVT-3
+        read: bits.any(READ),                            // NP-EVT-1, NP-EVT-2
+        write: bits.any(WRITE),                          // NP-EVT-1, NP-EVT-2
+        error: bits.without(Bits::PRI).0 == Bits::ERR.0, // NP-EVT-3
+        doubt: bits.any(DOUBT),                          // NP-READ-2
     }
 }
 
@@ -107,19 +116,35 @@ mod tests {
     #[test]
     fn in_and_out_wake_their_own_direction_only() {
         // NP-EVT-1
-        assert_eq!(report(Bits::IN), Report { read: true, write: false, error: false });
-        assert_eq!(report(Bits::RDHUP), Report { read: true, write: false, error: false });
-        assert_eq!(report(Bits::OUT), Report { read: false, write: true, error: false });
-        assert_eq!(report(Bits::PRI), Report { read: false, write: false, error: false });
+        for (bits, read, write) in [
+            (Bits::IN, true, false),
+            (Bits::RDHUP, true, false),
+            (Bits::OUT, false, true),
+            (Bits::PRI, false, false),
+        ] {
+            let r = report(bits);
+            assert_eq!((r.read, r.write, r.error), (read, write, false), "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_may_stop_a_read_short_is_a_doubt() {
+        // NP-READ-2
+        for bits in [Bits::PRI, Bits::RDHUP, Bits::HUP, Bits::ERR] {
+            assert!(report(bits.or(Bits::IN)).doubt, "{bits:?} with IN");
+        }
+        assert!(!report(Bits::IN.or(Bits::OUT)).doubt, "data and room are no doubt");
     }
 
     #[test]
     fn go_30624_an_error_alone_is_an_event_error_and_with_other_bits_is_not() {
         // NP-EVT-3
         assert!(report(Bits::ERR).error);
-        for other in [Bits::IN, Bits::PRI, Bits::OUT, Bits::HUP, Bits::RDHUP] {
+        for other in [Bits::IN, Bits::OUT, Bits::HUP, Bits::RDHUP] {
             assert!(!report(Bits::ERR.or(other)).error, "ERR|{other:?}");
         }
+        // PRI is asked for on account of short reads only, and changes nothing here.
+        assert!(report(Bits::ERR.or(Bits::PRI)).error);
     }
 
     #[test]

@@ -9,11 +9,16 @@
 //! | 1 | *destroyed*: the number is given back |
 //! | 2, 3 | the right to read, to write is *held* |
 //! | 4, 5 | callers are *queued* for the right to read, to write |
-//! | 6 to 31 | how many *users* there are: callers that may use the number at this moment |
+//! | 6 to 30 | how many *users* there are: callers that may use the number at this moment |
+//! | 31 | *drained*: the last one who had the right to read has found nothing more (NP-READ-3) |
 //!
 //! The right of a direction makes its holder the only one who reads, or writes, or waits there. A
 //! user that reads holds both; a future that waits holds the right and is no user between two polls
 //! (NP-FD-5), because nobody can rely on it to be polled again.
+//!
+//! *Drained* lies in this word because it has to go with the right: whoever gets the right to read takes it
+//! out by the same write (NP-READ-4), and learns of it ([`Entered::Drained`]). So it is never set while the right
+//! is held, and a holder who does not know of it has cleared it.
 //!
 //! # How an implementation uses this module
 //!
@@ -34,9 +39,10 @@ impl Word {
     const CLOSED: u32 = 1;
     const DESTROYED: u32 = 1 << 1;
     const USER: u32 = 1 << 6;
+    const DRAINED: u32 = 1 << 31;
 
     /// How many users may enter. The word can count one more: the closer is let in always.
-    pub const MOST_USERS: u32 = (u32::MAX >> 6) - 1;
+    pub const MOST_USERS: u32 = (u32::MAX >> 7) - 1;
 
     /// The word of a descriptor that is open and that nobody uses.
     pub const IDLE: Word = Word(0);
@@ -94,11 +100,17 @@ impl Word {
         self.0 & queued(mode) != 0
     }
 
+    /// Whether the last one who had the right to read has found nothing more.
+    #[must_use]
+    pub const fn drained(self) -> bool {
+        self.0 & Word::DRAINED != 0
+    }
+
     /// How many users there are.
     #[inline]
     #[must_use]
     pub const fn users(self) -> u32 {
-        self.0 / Word::USER
+        (self.0 & !Word::DRAINED) / Word::USER
     }
 
     const fn with(self, bits: u32) -> Word {
@@ -143,6 +155,9 @@ impl core::fmt::Debug for Word {
                 (_, true) => write!(f, ", {name} held and queued for")?,
             }
         }
+        if self.drained() {
+            f.write_str(", drained")?;
+        }
         f.write_str(match (self.closed(), self.destroyed()) {
             (_, true) => ", destroyed",
             (true, false) => ", closed",
@@ -165,6 +180,8 @@ pub enum Move<O> {
 pub enum Entered {
     /// He did: he counts as a user, and has what else he asked for.
     Yes,
+    /// The same, with the right to read: whoever had it before him has found nothing more.
+    Drained,
     /// The right is somebody else's.
     Taken,
     /// The descriptor was closed.
@@ -192,8 +209,18 @@ pub const fn enter(word: Word) -> Move<Entered> {
 pub const fn lock(word: Word, mode: Mode) -> Move<Entered> {
     match enter(word) {
         Move::Set(_, _) if word.held(mode) => Move::Stay(Entered::Taken),
-        Move::Set(after, entered) => Move::Set(after.with(held(mode)), entered),
+        Move::Set(after, _) => take(after, mode),
         refused @ Move::Stay(_) => refused,
+    }
+}
+
+/// The right of a direction is free, and somebody takes it.
+const fn take(word: Word, mode: Mode) -> Move<Entered> {
+    match mode {
+        Mode::Read if word.drained() => {
+            Move::Set(word.with(held(mode)).without(Word::DRAINED), Entered::Drained) // NP-READ-4
+        }
+        Mode::Read | Mode::Write => Move::Set(word.with(held(mode)), Entered::Yes),
     }
 }
 
@@ -207,7 +234,7 @@ pub const fn claim(word: Word, mode: Mode) -> Move<Entered> {
     if word.held(mode) {
         return Move::Stay(Entered::Taken);
     }
-    Move::Set(word.with(held(mode)), Entered::Yes)
+    take(word, mode)
 }
 
 /// Somebody for whom the right was [`Entered::Taken`] has the lock of the queues. `Taken` now means:
@@ -258,19 +285,25 @@ pub enum Unlocked {
     HandOn,
 }
 
-/// The holder of a right gives it up; `leaving`: he is a user, and leaves with it.
+/// The holder of a right gives it up; `leaving`: he is a user, and leaves with it; `drained`: he has found nothing
+/// more to read (NP-READ-3). That is told to the next one only if the right is free before: one that is handed on
+/// goes to somebody who waits already.
 ///
 /// # Panics
 ///
 /// When nobody holds it (NP-FD-6).
 #[inline]
 #[must_use]
-pub const fn unlock(word: Word, mode: Mode, leaving: bool) -> Move<Unlocked> {
+pub const fn unlock(word: Word, mode: Mode, leaving: bool, drained: bool) -> Move<Unlocked> {
     assert!(word.held(mode), "NP-FD-6 broken: a right was given up that nobody held");
     if word.queued(mode) {
         return Move::Stay(Unlocked::HandOn);
     }
     let after = word.without(held(mode));
+    let after = match mode {
+        Mode::Read if drained => after.with(Word::DRAINED),
+        Mode::Read | Mode::Write => after,
+    };
     if leaving {
         let after = after.one_less();
         Move::Set(after, Unlocked::Free(last(after)))
@@ -369,9 +402,41 @@ mod tests {
             let (inside, entered) = set(lock(Word::IDLE, mode));
             assert_eq!(entered, Entered::Yes);
             assert_eq!(inside, Word::alone(Some(mode)));
-            let (after, unlocked) = set(unlock(inside, mode, true));
+            let (after, unlocked) = set(unlock(inside, mode, true, false));
             assert_eq!((after, unlocked), (Word::IDLE, Unlocked::Free(Left::Nothing)));
         }
+    }
+
+    #[test]
+    fn whoever_gets_the_right_to_read_takes_the_mark_and_a_writer_leaves_it() {
+        // NP-READ-4
+        let (inside, _) = set(lock(Word::IDLE, Mode::Read));
+        let (drained, _) = set(unlock(inside, Mode::Read, true, true));
+        assert_eq!(format!("{drained:?}"), "0 users, drained");
+        let (writes, entered) = set(lock(drained, Mode::Write));
+        assert_eq!((entered, writes.drained()), (Entered::Yes, true));
+        let (written, _) = set(unlock(writes, Mode::Write, true, true));
+        assert_eq!(written, drained);
+        for taken in
+            [lock(drained, Mode::Read), claim(drained, Mode::Read), queue(drained, Mode::Read)]
+        {
+            let (held, entered) = set(taken);
+            assert_eq!((entered, held.drained()), (Entered::Drained, false));
+            assert!(!set(unlock(held, Mode::Read, false, false)).0.drained(), "it came back");
+        }
+        // A writer that empties something has not read it.
+        let (writes, _) = set(lock(Word::IDLE, Mode::Write));
+        assert_eq!(set(unlock(writes, Mode::Write, true, true)).0, Word::IDLE);
+    }
+
+    #[test]
+    fn a_right_that_is_handed_on_says_nothing_of_what_was_read() {
+        // NP-READ-4, NP-FD-6
+        let (inside, _) = set(lock(Word::IDLE, Mode::Read));
+        let (waited_for, _) = set(queue(inside, Mode::Read));
+        assert_eq!(unlock(waited_for, Mode::Read, true, true), Move::Stay(Unlocked::HandOn));
+        let (handed, _) = set(hand_on(waited_for, Mode::Read, false));
+        assert!(!handed.drained(), "{handed:?}");
     }
 
     #[test]
@@ -405,7 +470,7 @@ mod tests {
     #[test]
     #[should_panic = "NP-FD-6"]
     fn giving_up_a_right_that_nobody_holds_is_loud() {
-        let _word = unlock(Word::IDLE, Mode::Write, false);
+        let _word = unlock(Word::IDLE, Mode::Write, false, false);
     }
 
     #[test]

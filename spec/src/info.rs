@@ -4,8 +4,8 @@
 //! of the sequence number has 16 bits and is compared with 20, so after 65,535 reuses the error
 //! bit is lost. Here the whole generation is in the word.
 //!
-//! The flags are facts about one incarnation: closing, event error, and for each direction that its
-//! deadline has expired. They are set by compare-exchange with the
+//! The flags are facts about one incarnation: closing, event error, for each direction that its
+//! deadline has expired, and whether its short reads are believed (NP-READ-1). They are set by compare-exchange with the
 //! generation in the comparand (NP-GEN-2), and read by [`check`], before a wait and after parking
 //! (NP-WAIT-2, NP-WAIT-3).
 
@@ -20,6 +20,9 @@ const CLOSING: u64 = 1 << 0;
 const EVENT_ERROR: u64 = 1 << 1;
 /// The reader's deadline has expired; the writer's is the next bit.
 const EXPIRED: u64 = 1 << 2;
+
+/// A short read is believed to have found nothing more.
+const BELIEVED: u64 = 1 << 4;
 
 const fn expired_bit(mode: Mode) -> u64 {
     EXPIRED << mode as u32
@@ -74,6 +77,12 @@ impl Word {
     pub const fn expired(self, mode: Mode) -> bool {
         self.0 & expired_bit(mode) != 0
     }
+
+    /// Whether a short read is believed to have found nothing more.
+    #[must_use]
+    pub const fn believed(self) -> bool {
+        self.0 & BELIEVED != 0
+    }
 }
 
 impl core::fmt::Debug for Word {
@@ -90,6 +99,9 @@ impl core::fmt::Debug for Word {
         }
         if self.expired(Mode::Write) {
             f.write_str(" write-expired")?;
+        }
+        if self.believed() {
+            f.write_str(" believed")?;
         }
         Ok(())
     }
@@ -149,6 +161,19 @@ pub const fn expired(word: Word, generation: Generation, mode: Mode, expired: bo
     let bit = expired_bit(mode);
     let flags = if expired { word.0 | bit } else { word.0 & !bit };
     publish(word, generation, Word(flags))
+}
+
+/// Short reads of `generation` are believed. By whoever registers the descriptor, before the kernel knows
+/// its token (NP-READ-1): nobody can have doubted them yet.
+#[must_use]
+pub const fn believe(word: Word, generation: Generation) -> Publish {
+    publish(word, generation, Word(word.0 | BELIEVED))
+}
+
+/// Short reads of `generation` are believed no more, for the rest of the incarnation (NP-READ-2).
+#[must_use]
+pub const fn doubt(word: Word, generation: Generation) -> Publish {
+    publish(word, generation, Word(word.0 & !BELIEVED))
 }
 
 /// The incarnation `generation` ends and `next` begins: all facts are dropped (NP-GEN-5).
@@ -241,6 +266,18 @@ mod tests {
         let Publish::Set(word) = event_error(Word::new(g), g, true) else { panic!("not set") };
         assert_eq!(event_error(word, g, true), Publish::Already); // NP-INFO-2
         assert_eq!(event_error(word, g, false), Publish::Set(Word::new(g)));
+    }
+
+    #[test]
+    fn a_doubt_is_written_once_and_only_where_somebody_believed() {
+        // NP-READ-2, NP-INFO-2, NP-GEN-2
+        let g = Generation::FIRST;
+        assert_eq!(doubt(Word::new(g), g), Publish::Already);
+        let Publish::Set(word) = believe(Word::new(g), g) else { panic!("not set") };
+        assert!(word.believed(), "{word:?}");
+        assert_eq!(doubt(word, g), Publish::Set(Word::new(g)));
+        assert_eq!(doubt(word, generation(2)), Publish::Stale);
+        assert_eq!(believe(word, generation(2)), Publish::Stale);
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Arbitrary for Operation {
 
 #[test]
 fn the_word_says_what_the_callers_have_done() {
-    // NP-FD-1, NP-FD-2, NP-FD-3, NP-FD-6, NP-FD-7, NP-FD-8
+    // NP-FD-1, NP-FD-2, NP-FD-3, NP-FD-6, NP-FD-7, NP-FD-8, NP-READ-4
     QuickCheck::new()
         .tests(2_000)
         .quickcheck((|operations| agree(&operations)) as fn(Vec<Operation>));

@@ -63,8 +63,8 @@ fn the_table_of_the_info_word_is_the_one_of_the_code() {
     let code: Vec<Vec<_>> = INFO_TABLE
         .iter()
         .map(|row| {
-            let facts: [Fact; 4] =
-                [row.closing, row.event_error, row.read_expired, row.write_expired];
+            let facts: [Fact; 5] =
+                [row.closing, row.event_error, row.read_expired, row.write_expired, row.believed];
             let (actor, generation) = (lower(row.actor), lower(row.generation));
             let columns = [row.name.to_owned(), actor].into_iter().chain(facts.map(lower));
             columns.chain([generation, row.rule.to_owned()]).collect()
@@ -72,7 +72,7 @@ fn the_table_of_the_info_word_is_the_one_of_the_code() {
         .collect();
     assert_eq!(
         table(
-            "| row | actor | closing | event error | read expired | write expired | generation | rule |"
+            "| row | actor | closing | event error | read expired | write expired | believed | generation | rule |"
         ),
         code
     );

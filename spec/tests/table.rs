@@ -193,7 +193,7 @@ fn info_words() -> Vec<info::Word> {
     let mut words = Vec::new();
     for generation in generations() {
         let base = info::Word::new(generation);
-        words.extend((0..16).map(|flags| info::Word::from_bits(base.bits() | flags)));
+        words.extend((0..32).map(|flags| info::Word::from_bits(base.bits() | flags)));
     }
     words
 }
@@ -208,6 +208,8 @@ fn facts(word: info::Word, actor: Generation) -> Vec<info::Word> {
         Some(info::expired(word, actor, Mode::Read, false)),
         Some(info::expired(word, actor, Mode::Write, true)),
         Some(info::expired(word, actor, Mode::Write, false)),
+        Some(info::believe(word, actor)),
+        Some(info::doubt(word, actor)),
         actor.next().map(|next| info::free(word, actor, next)),
     ];
     let left = |publish| match publish {
@@ -219,7 +221,8 @@ fn facts(word: info::Word, actor: Generation) -> Vec<info::Word> {
 
 #[test]
 fn the_table_of_the_info_word_is_what_its_functions_do() {
-    // NP-INFO-1, NP-INFO-2, NP-INFO-5, NP-INFO-6, NP-TIME-3, NP-TIME-4, NP-GEN-2, NP-GEN-5
+    // NP-INFO-1, NP-INFO-2, NP-INFO-5, NP-INFO-6, NP-TIME-3, NP-TIME-4, NP-READ-1, NP-READ-2, NP-GEN-2,
+    // NP-GEN-5
     let mut taken = BTreeSet::new();
     for before in info_words() {
         for actor in generations() {
@@ -253,7 +256,8 @@ fn a_fact_that_no_row_allows_names_the_rule_it_breaks() {
         (1, word(1, 1), word(1, 0), "NP-INFO-1"),
         (1, word(1, 0), word(1, 3), "NP-INFO-6"),
         (1, word(1, 0), word(1, 12), "NP-INFO-6"),
-        (1, word(1, 0), word(1, 16), "NP-INFO-6"),
+        (1, word(1, 16), word(1, 2), "NP-INFO-6"),
+        (1, word(1, 0), word(1, 32), "NP-INFO-6"),
         (1, word(1, 1), word(2, 1), "NP-GEN-5"),
         (1, word(1, 1), word(3, 0), "NP-GEN-5"),
     ] {

@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+pub mod stopping;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io;

@@ -9,6 +9,9 @@
 //! A loop of accepts, which knows what to do then, is in `incoming`.
 //!
 //! The deadline of an accept is the read deadline of the listener.
+//!
+//! A connection has from its listener what decides whether its short reads are believed: the protocol, and options
+//! that somebody has set. So the listener is asked once, and its connections inherit the answer (NP-READ-1).
 
 use crate::seam::{Address, Kernel, System};
 use crate::source::{Fd, Source};
@@ -29,7 +32,9 @@ pub(super) fn registered<S: System>(
     listener: &Source<S>,
     (fd, from): (Fd<S>, Address),
 ) -> io::Result<(Source<S>, Address)> {
-    Ok((listener.poller().register(fd)?, from))
+    // Asked after the accept: what was done by a number that was handed out later is not in this connection.
+    let believed = listener.is_believed();
+    Ok((listener.poller().register_as(fd, believed)?, from))
 }
 
 /// Accepts, blocking the thread.

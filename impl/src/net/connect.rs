@@ -45,7 +45,8 @@ fn begin<S: System>(poller: &Poller<S>, address: &Address) -> io::Result<(Source
             Connecting::Failed => return Err(error),
         },
     };
-    Ok((poller.register(fd)?, there))
+    let believed = kernel.is_plain_tcp(&fd);
+    Ok((poller.register_as(fd, believed)?, there))
 }
 
 /// Looks how far the connection has come. `WouldBlock`: not yet.

@@ -136,6 +136,8 @@ impl ListenOptions {
         let kernel = poller.system().kernel();
         kernel.bind(&fd, there)?;
         kernel.listen(&fd, self.backlog)?;
-        Ok(poller.register(fd)?)
+        // Of what it accepts, which inherits that.
+        let believed = matches!(there, Address::Inet(_)) && kernel.is_plain_tcp(&fd);
+        Ok(poller.register_as(fd, believed)?)
     }
 }

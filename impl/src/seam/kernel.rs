@@ -219,6 +219,12 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// Those of setsockopt(2).
     fn set_reuse_address(&self, fd: &Self::Fd, on: bool) -> io::Result<()>;
 
+    /// Whether this is a socket of TCP itself, `SO_PROTOCOL`, so that a short read has emptied it unless a
+    /// report says otherwise (SPEC.md, section 19, K-8). No, where nobody knows.
+    fn is_plain_tcp(&self, _fd: &Self::Fd) -> bool {
+        false
+    }
+
     /// Whether a TCP socket sends small pieces at once, `TCP_NODELAY`.
     ///
     /// # Errors

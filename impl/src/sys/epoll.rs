@@ -3,7 +3,7 @@
 //! # What is registered how
 //!
 //! A descriptor is registered once, for reading and writing at the same time, edge-triggered:
-//! the mask of Go. There is nothing to arm later. The eventfd is registered level-triggered
+//! the mask of Go, and urgent data, which may stop a read short (NP-READ-6). There is nothing to arm later. The eventfd is registered level-triggered
 //! under [`Token::BREAK`], so the queue reports it for as long as its counter is not zero.
 //!
 //! # Timeouts
@@ -38,7 +38,7 @@ const _: () = {
 
 /// What a descriptor is registered for.
 const BOTH_DIRECTIONS: u32 =
-    Bits::IN.or(Bits::OUT).or(Bits::RDHUP).0 | libc::EPOLLET.cast_unsigned();
+    Bits::IN.or(Bits::PRI).or(Bits::OUT).or(Bits::RDHUP).0 | libc::EPOLLET.cast_unsigned();
 
 /// An epoll and its break.
 pub struct EventQueue {

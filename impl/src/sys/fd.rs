@@ -103,7 +103,7 @@ impl<S: System<Kernel: Kernel<Fd = Descriptor>>> AsFd for FdGuard<'_, S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: a guard counts as a user of its source, and a number is closed after the last
         // user has left, so this one stays open for as long as the guard is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.descriptor().raw()) }
+        unsafe { BorrowedFd::borrow_raw(self.handed_out().raw()) }
     }
 }
 

@@ -50,6 +50,11 @@ macro_rules! calls_on_descriptors {
             socket::accept(fd)
         }
 
+        #[cfg(target_os = "linux")]
+        fn is_plain_tcp(&self, fd: &Descriptor) -> bool {
+            socket::is_plain_tcp(fd)
+        }
+
         fn take_error(&self, fd: &Descriptor) -> io::Result<Option<io::Error>> {
             socket::take_error(fd)
         }

@@ -111,6 +111,13 @@ pub(super) fn is_socket(fd: &OwnedFd) -> bool {
     option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TYPE).is_ok()
 }
 
+/// Whether TCP itself is behind the number, and not a protocol that looks like it (MPTCP, SMC).
+#[cfg(target_os = "linux")]
+pub(super) fn is_plain_tcp(socket: &Descriptor) -> bool {
+    option(socket.raw(), libc::SOL_SOCKET, libc::SO_PROTOCOL)
+        .is_ok_and(|protocol| protocol == libc::IPPROTO_TCP)
+}
+
 pub(super) fn set_reuse_address(socket: &Descriptor, on: bool) -> io::Result<()> {
     set_option(socket.raw(), libc::SOL_SOCKET, libc::SO_REUSEADDR, on)
 }

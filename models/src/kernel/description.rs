@@ -394,6 +394,21 @@ impl<P: Primitives> Description<P> {
         matches!(self.file, File::Regular)
     }
 
+    /// Whether this is a socket of TCP.
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self.file, File::Tcp(..))
+    }
+
+    /// Sends bytes of which the last one is urgent.
+    pub(super) fn send_urgent(&self, bytes: &[u8]) -> Result<usize> {
+        match &self.file {
+            File::Tcp(tcp, end) => {
+                change(tcp.as_ref(), |tcp: &mut Tcp<P>| tcp.send_urgent(*end, bytes))
+            }
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
     /// Whether this is a socket.
     pub(super) fn is_socket(&self) -> bool {
         matches!(self.file, File::Socket(..) | File::Datagram(_) | File::Tcp(..))

@@ -120,6 +120,11 @@ impl<P: Primitives> SimKernel<P> {
         if self.hits(Some(which), |counts| &mut counts.reads) { bytes.min(most) } else { bytes }
     }
 
+    /// Whether some read is cut short.
+    pub(super) fn cuts_reads(&self) -> bool {
+        self.plan().short_read.is_some()
+    }
+
     /// How much of this many bytes is written.
     pub(super) fn write_limit(&self, bytes: usize) -> usize {
         let Some((which, most)) = self.plan().short_write else { return bytes };

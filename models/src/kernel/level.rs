@@ -366,6 +366,7 @@ impl<P: Primitives> Kernel for LevelKernel<P> {
         fn connect(&self, fd: &SimFd<P>, address: &Address) -> io::Result<()>;
         fn accept(&self, fd: &SimFd<P>) -> io::Result<(SimFd<P>, Address)>;
         fn take_error(&self, fd: &SimFd<P>) -> io::Result<Option<io::Error>>;
+        fn is_plain_tcp(&self, fd: &SimFd<P>) -> bool;
         fn local_address(&self, fd: &SimFd<P>) -> io::Result<Address>;
         fn peer_address(&self, fd: &SimFd<P>) -> io::Result<Address>;
         fn shutdown(&self, fd: &SimFd<P>, how: HowToShut) -> io::Result<()>;

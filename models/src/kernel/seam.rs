@@ -28,7 +28,7 @@ use netpoller_spec::token::Token;
 use std::io::{self, IoSlice, IoSliceMut};
 
 /// What a descriptor is registered for.
-const BOTH_DIRECTIONS: u32 = mask::IN | mask::OUT | mask::RDHUP | mask::ET;
+const BOTH_DIRECTIONS: u32 = mask::IN | mask::PRI | mask::OUT | mask::RDHUP | mask::ET;
 /// The conditions that the poller is told of: Linux reports no more for the mask above.
 const TOLD: u32 = mask::IN | mask::PRI | mask::OUT | mask::ERR | mask::HUP | mask::RDHUP;
 
@@ -198,6 +198,15 @@ pub(super) fn unsupported(call: &str) -> io::Error {
 }
 
 impl<P: Primitives> SimKernel<P> {
+    /// Sends the last of these bytes as urgent data, and the others before it: on TCP only.
+    ///
+    /// # Errors
+    ///
+    /// Those of a write; `EOPNOTSUPP` where there is no urgent data.
+    pub fn send_urgent(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
+        Ok(fd.during(|description| description.send_urgent(bytes))?)
+    }
+
     /// An empty regular file: it can be read and written, and not be registered.
     ///
     /// # Errors
@@ -325,6 +334,11 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         };
         let bits = fd.during(|description| description.poll());
         Ok(bits & (wanted | mask::ERR | mask::HUP) != 0)
+    }
+
+    fn is_plain_tcp(&self, fd: &SimFd<P>) -> bool {
+        // A plan that cuts reads short does what TCP does not.
+        fd.open().is_tcp() && !self.cuts_reads()
     }
 
     fn set_reuse_address(&self, fd: &SimFd<P>, _on: bool) -> io::Result<()> {

@@ -22,9 +22,16 @@
 //! `EPIPE` after the peer's end, else `ECONNRESET`. It is caused by closing with unread data, by
 //! data for a socket that is closed, and by a listener that ends.
 //!
+//! # Urgent data
+//!
+//! The last byte of an urgent send does not lie in the queue: it is a *mark* there, after the byte before it. A
+//! read that has taken something stops at the mark; one that begins there goes on behind it, and the
+//! mark is gone. While it is there the socket reports PRI. A later mark takes the place of the first one. The
+//! byte itself cannot be received, and its length counts for nothing.
+//!
 //! # Out of scope
 //!
-//! Urgent data, lingering, keep-alive, simultaneous open, connections that time out.
+//! Urgent bytes themselves, lingering, keep-alive, simultaneous open, connections that time out.
 
 use super::backlog::Backlog;
 use super::config::Config;
@@ -79,6 +86,8 @@ struct Side {
     nodelay: bool,
     /// What was sent to it, arrived or not.
     incoming: VecDeque<u8>,
+    /// How many of those bytes lie before the mark.
+    mark: Option<usize>,
     address: Option<Address>,
     watchers: Vec<Watch>,
 }
@@ -97,6 +106,7 @@ impl Side {
             blocked: false,
             nodelay: false,
             incoming: VecDeque::new(),
+            mark: None,
             address: None,
             watchers: Vec::new(),
         }
@@ -114,7 +124,10 @@ impl Side {
             self.nodelay,
         ];
         let rest = (&self.incoming, &self.address, &self.watchers);
-        digest(&(self.state, flags, self.error, rest))
+        match self.mark {
+            None => digest(&(self.state, flags, self.error, rest)),
+            Some(mark) => digest(&(self.state, flags, self.error, rest, mark)),
+        }
     }
 
     fn anything(&self) -> Wakes {
@@ -228,12 +241,14 @@ impl<P: Primitives> Tcp<P> {
         if buffer.is_empty() {
             return (Ok(0), Wakes::none());
         }
-        let count = buffer.len().min(self.arrived(end));
+        let count = self.up_to_the_mark(end, buffer.len().min(self.arrived(end)));
         if count == 0 {
             return (self.receive_nothing(end), Wakes::none());
         }
         let before = self.unsent(end);
         let me = &mut self.ends[end.index()];
+        // Behind a mark at the front, which is gone then.
+        me.mark = me.mark.and_then(|mark| mark.checked_sub(count));
         for (place, byte) in buffer.iter_mut().zip(me.incoming.drain(..count)) {
             *place = byte;
         }
@@ -245,9 +260,35 @@ impl<P: Primitives> Tcp<P> {
         (Ok(count), wakes)
     }
 
+    /// How many of so many bytes one read takes.
+    fn up_to_the_mark(&self, end: End, count: usize) -> usize {
+        match self.ends[end.index()].mark {
+            Some(mark) if mark > 0 => count.min(mark),
+            _ => count,
+        }
+    }
+
+    /// Sends bytes of which the last one is urgent, if there is room for all.
+    pub(super) fn send_urgent(&mut self, end: End, bytes: &[u8]) -> (Result<usize>, Wakes) {
+        let Some((_urgent, before)) = bytes.split_last() else {
+            return (Ok(0), Wakes::none());
+        };
+        let (sent, wakes) =
+            if before.is_empty() { (Ok(0), Wakes::none()) } else { self.send(end, before) };
+        let peer = &mut self.ends[end.other().index()];
+        match sent {
+            Ok(count) if count == before.len() && peer.state == State::Connected => {
+                peer.mark = Some(peer.incoming.len());
+                let news = Wakes::of(&peer.watchers, key::SOCKET_IN);
+                (Ok(bytes.len()), wakes.also(news))
+            }
+            sent => (sent, wakes),
+        }
+    }
+
     /// Reads and leaves there what was read. Only an error that was pending is taken.
     pub(super) fn peek(&mut self, end: End, buffer: &mut [u8]) -> Result<usize> {
-        let count = buffer.len().min(self.arrived(end));
+        let count = self.up_to_the_mark(end, buffer.len().min(self.arrived(end)));
         if count == 0 && !buffer.is_empty() {
             return self.receive_nothing(end);
         }
@@ -483,6 +524,9 @@ impl<P: Primitives> Object for Tcp<P> {
         }
         if readable {
             bits |= mask::IN | mask::RDNORM;
+        }
+        if me.mark.is_some() {
+            bits |= mask::PRI;
         }
         if me.shut_write || writable {
             bits |= mask::OUT | mask::WRNORM;

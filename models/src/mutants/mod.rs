@@ -242,7 +242,14 @@ impl TestName {
             let module = self.name.split("::tests::").next()?.replace("::", "/");
             ["/tests.rs", ".rs", "/mod.rs"].map(|end| format!("src/{module}{end}")).to_vec()
         } else {
-            ["tests", "real", "stress"].map(|folder| format!("{folder}/{target}.rs")).to_vec()
+            // A target of several files names the one that a test is in: `short_read::name`.
+            let module = self.name.split_once("::").map_or(target.as_str(), |(module, _)| module);
+            let files = [module, target.as_str()].into_iter();
+            files
+                .flat_map(|file| {
+                    ["tests", "real", "stress"].map(|folder| format!("{folder}/{file}.rs"))
+                })
+                .collect()
         };
         places.into_iter().map(|place| package.join(place)).find(|path| path.is_file())
     }

@@ -130,6 +130,10 @@ families! {
         /// Data and the end of the stream, in one report or in two.
         DataAndEnd = "data and FIN, one report or two",
     }
+    "reads": {
+        /// News arrive around a short read, after which the next one waits first.
+        ShortRead = "short read/next edge",
+    }
     "turns": {
         /// Nobody drives: blocking waits poll, one at a time, and hand the turn on.
         Turn = "turn/hand on",
@@ -185,6 +189,7 @@ pub const WITHOUT: &[(Family, Variant, &str)] = &[
     (Family::Connect, Variant::Bare, "a connection is made by a kernel"),
     (Family::GoingIdle, Variant::Bare, "whoever goes to sleep does so in a kernel"),
     (Family::Signal, Variant::Bare, "a signal ends a wait in a kernel"),
+    (Family::ShortRead, Variant::Bare, "what a read has left behind is in a kernel"),
     (Family::Turn, Variant::Bare, "whoever has the turn sleeps in a kernel"),
     (Family::SmallBatch, Variant::Bare, "what is left behind is left in a kernel"),
 ];

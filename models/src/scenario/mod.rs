@@ -25,6 +25,7 @@
 //! | [`traffic`], [`streams`] | bytes through the simulated kernel, end to end |
 //! | [`level`] | races of other files on a level-triggered kernel, and those that only it has |
 //! | [`ends`] | data and the end of a stream, errors that a kernel reports |
+//! | [`short_reads`] | reads that wait first, after one that was short |
 //! | [`turns`] | blocking waits that poll because nobody else does |
 //! | [`attach`] | who begins and ends to drive while others wait in turns |
 //!
@@ -63,6 +64,7 @@ pub mod park;
 pub mod reopen;
 pub mod reopen_crowd;
 pub mod retract;
+pub mod short_reads;
 pub mod streams;
 pub mod timer;
 pub mod traffic;
@@ -133,6 +135,7 @@ const FILES: &[&[Scenario]] = &[
     traffic::ALL,
     streams::ALL,
     ends::ALL,
+    short_reads::ALL,
     waiters::ALL,
     level::ALL,
     turns::ALL,

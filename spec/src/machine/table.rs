@@ -240,6 +240,8 @@ pub struct InfoRow {
     pub read_expired: Fact,
     /// What becomes of the expiry of the writer's deadline.
     pub write_expired: Fact,
+    /// What becomes of the belief in short reads.
+    pub believed: Fact,
     /// What becomes of the generation.
     pub generation: GenerationRule,
     /// The rule that wants it so.
@@ -254,24 +256,28 @@ pub const INFO_TABLE: &[InfoRow] = {
     use Actor::{Other, Same};
     use Fact::{Dropped, Kept, Lowered, Raised};
     const fn row(
-        actor: Actor, facts: [Fact; 4], generation: GenerationRule,
+        actor: Actor, facts: [Fact; 5], generation: GenerationRule,
         rule: &'static str, name: &'static str,
     ) -> InfoRow {
-        let [closing, event_error, read_expired, write_expired] = facts;
-        InfoRow { actor, closing, event_error, read_expired, write_expired, generation, rule, name }
+        let [closing, event_error, read_expired, write_expired, believed] = facts;
+        InfoRow {
+            actor, closing, event_error, read_expired, write_expired, believed, generation, rule, name,
+        }
     }
     const KEPT: GenerationRule = GenerationRule::Kept;
     &[
-        row(Same, [Raised, Kept, Kept, Kept], KEPT, "NP-INFO-1", "close"),
-        row(Same, [Kept, Raised, Kept, Kept], KEPT, "NP-INFO-5", "event-error"),
-        row(Same, [Kept, Lowered, Kept, Kept], KEPT, "NP-INFO-5", "event-error-over"),
-        row(Same, [Kept, Kept, Raised, Kept], KEPT, "NP-TIME-4", "read-expires"),
-        row(Same, [Kept, Kept, Lowered, Kept], KEPT, "NP-TIME-3", "read-revives"),
-        row(Same, [Kept, Kept, Kept, Raised], KEPT, "NP-TIME-4", "write-expires"),
-        row(Same, [Kept, Kept, Kept, Lowered], KEPT, "NP-TIME-3", "write-revives"),
-        row(Same, [Dropped; 4], GenerationRule::Next, "NP-GEN-5", "info-free"),
-        row(Same, [Kept; 4], KEPT, "NP-INFO-2", "known-already"),
-        row(Other, [Kept; 4], KEPT, "NP-GEN-2", "stale-fact"),
+        row(Same, [Raised, Kept, Kept, Kept, Kept], KEPT, "NP-INFO-1", "close"),
+        row(Same, [Kept, Raised, Kept, Kept, Kept], KEPT, "NP-INFO-5", "event-error"),
+        row(Same, [Kept, Lowered, Kept, Kept, Kept], KEPT, "NP-INFO-5", "event-error-over"),
+        row(Same, [Kept, Kept, Raised, Kept, Kept], KEPT, "NP-TIME-4", "read-expires"),
+        row(Same, [Kept, Kept, Lowered, Kept, Kept], KEPT, "NP-TIME-3", "read-revives"),
+        row(Same, [Kept, Kept, Kept, Raised, Kept], KEPT, "NP-TIME-4", "write-expires"),
+        row(Same, [Kept, Kept, Kept, Lowered, Kept], KEPT, "NP-TIME-3", "write-revives"),
+        row(Same, [Kept, Kept, Kept, Kept, Raised], KEPT, "NP-READ-1", "believe"),
+        row(Same, [Kept, Kept, Kept, Kept, Lowered], KEPT, "NP-READ-2", "doubt"),
+        row(Same, [Dropped; 5], GenerationRule::Next, "NP-GEN-5", "info-free"),
+        row(Same, [Kept; 5], KEPT, "NP-INFO-2", "known-already"),
+        row(Other, [Kept; 5], KEPT, "NP-GEN-2", "stale-fact"),
     ]
 };
 
@@ -391,7 +397,7 @@ pub fn allows_info(
     // What no accessor shows has to be zero.
     let facts = |word: info::Word| {
         let [read, write] = Mode::BOTH.map(|mode| word.expired(mode));
-        [word.closing(), word.event_error(), read, write]
+        [word.closing(), word.event_error(), read, write, word.believed()]
     };
     let shown = |word: info::Word| {
         let flags =
@@ -404,7 +410,7 @@ pub fn allows_info(
     let row = INFO_TABLE.iter().position(|row| {
         row.actor == same
             && generation_follows(row.generation, before.generation(), after.generation())
-            && [row.closing, row.event_error, row.read_expired, row.write_expired]
+            && [row.closing, row.event_error, row.read_expired, row.write_expired, row.believed]
                 .into_iter()
                 .zip(facts(before).into_iter().zip(facts(after)))
                 .all(|(rule, (before, after))| fact_follows(rule, before, after))

@@ -20,8 +20,8 @@ pub(crate) enum Operation {
     Lock(Mode),
     /// Asks for the right alone, and does not queue.
     Claim(Mode),
-    /// The holder gives the right up.
-    Unlock(Mode),
+    /// The holder gives the right up, and says whether there is nothing more to read.
+    Unlock(Mode, bool),
     /// A queued caller gives up: this one from the front.
     Drop(Mode, usize),
     Close,
@@ -36,7 +36,7 @@ impl Operation {
             3..=4 => Operation::Leave,
             5..=8 => Operation::Lock(mode),
             9 => Operation::Claim(mode),
-            10..=12 => Operation::Unlock(mode),
+            10..=12 => Operation::Unlock(mode, below(2) == 0),
             13..=14 => Operation::Drop(mode, below(3)),
             _ => Operation::Close,
         }
@@ -58,6 +58,8 @@ struct Model {
     directions: [Direction; 2],
     closed: bool,
     destroyed: u32,
+    /// Whether the last one who had the right to read has said so, and nobody has had it since.
+    drained: bool,
 }
 
 impl Model {
@@ -70,6 +72,8 @@ impl Model {
         assert_eq!(word.users(), self.users(), "{word:?} against {self:?}");
         assert_eq!(word.closed(), self.closed, "{word:?} against {self:?}");
         assert_eq!(word.destroyed(), self.destroyed > 0, "{word:?} against {self:?}");
+        assert_eq!(word.drained(), self.drained, "{word:?} against {self:?}"); // NP-READ-4
+        assert!(!(word.drained() && word.held(Mode::Read)), "a holder has left it: {word:?}");
         for mode in Mode::BOTH {
             let direction = &self.directions[mode as usize];
             assert_eq!(word.held(mode), direction.holder.is_some(), "{word:?} against {self:?}");
@@ -100,11 +104,12 @@ fn left(word: &mut Word, model: &mut Model, left: Left) {
 }
 
 /// The holder gives up, in the steps of an implementation.
-fn give_up(word: &mut Word, model: &mut Model, mode: Mode) {
+fn give_up(word: &mut Word, model: &mut Model, mode: Mode, drained: bool) {
     let Some((_, user)) = model.directions[mode as usize].holder else { return };
-    match write(word, unlock(*word, mode, user)) {
+    match write(word, unlock(*word, mode, user, drained)) {
         Unlocked::Free(last) => {
             model.directions[mode as usize].holder = None;
+            model.drained |= drained && mode == Mode::Read;
             left(word, model, last);
         }
         Unlocked::HandOn => {
@@ -143,15 +148,18 @@ fn step(word: &mut Word, model: &mut Model, operation: Operation) {
         Operation::Leave => {}
         Operation::Lock(mode) => {
             let taken = model.directions[mode as usize].holder.is_some();
+            let drained = mode == Mode::Read && model.drained;
             let expected = match (closed, taken) {
                 (true, _) => Entered::Closed,
                 (false, true) => Entered::Taken,
+                (false, false) if drained => Entered::Drained,
                 (false, false) => Entered::Yes,
             };
             assert_eq!(write(word, lock(*word, mode)), expected);
+            model.drained &= expected != Entered::Drained;
             let direction = &mut model.directions[mode as usize];
             match expected {
-                Entered::Yes => direction.holder = Some((caller, true)),
+                Entered::Yes | Entered::Drained => direction.holder = Some((caller, true)),
                 Entered::Taken => {
                     assert_eq!(write(word, queue(*word, mode)), Entered::Taken);
                     direction.queue.push_back(caller);
@@ -160,12 +168,15 @@ fn step(word: &mut Word, model: &mut Model, operation: Operation) {
             }
         }
         Operation::Claim(mode) => {
-            if write(word, claim(*word, mode)) == Entered::Yes {
+            let claimed = write(word, claim(*word, mode));
+            if matches!(claimed, Entered::Yes | Entered::Drained) {
+                let drained = mode == Mode::Read && core::mem::take(&mut model.drained);
+                assert_eq!(claimed == Entered::Drained, drained, "{word:?} against {model:?}");
                 let before = model.directions[mode as usize].holder.replace((caller, false));
                 assert_eq!((before, closed), (None, false), "a right was given twice");
             }
         }
-        Operation::Unlock(mode) => give_up(word, model, mode),
+        Operation::Unlock(mode, drained) => give_up(word, model, mode, drained),
         Operation::Drop(mode, place) => {
             let direction = &mut model.directions[mode as usize];
             if direction.queue.remove(place).is_some() {
@@ -202,7 +213,7 @@ pub(crate) fn agree(operations: &[Operation]) {
     }
     for mode in Mode::BOTH {
         while model.directions[mode as usize].holder.is_some() {
-            step(&mut word, &mut model, Operation::Unlock(mode));
+            step(&mut word, &mut model, Operation::Unlock(mode, false));
             model.agrees(word);
         }
     }

@@ -75,11 +75,13 @@ fn a_slot_takes_a_row_of_the_table(bits: u64, actor: Generation, ticket: u32) {
 }
 
 fn a_fact_takes_a_row_of_the_table(bits: u64, actor: Generation) {
-    let word = info::Word::from_bits(bits & !0xffff_fff0);
+    let word = info::Word::from_bits(bits & !0xffff_ffe0);
     let mut all = vec![
         info::close(word, actor),
         info::event_error(word, actor, true),
         info::event_error(word, actor, false),
+        info::believe(word, actor),
+        info::doubt(word, actor),
     ];
     for mode in Mode::BOTH {
         all.extend([true, false].map(|expired| info::expired(word, actor, mode, expired)));
