@@ -7,6 +7,8 @@
 //! digests, for a fixed digest the words, so single differences never vanish. It is not meant to
 //! withstand somebody who looks for collisions.
 
+use std::hash::Hasher;
+
 /// A digest under construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Digest(u128);
@@ -16,11 +18,13 @@ const FACTOR: u128 = 0x6a09_e667_f3bc_c908_bb67_ae85_84ca_a73b;
 
 impl Digest {
     /// The digest of nothing, in a domain of its own: digests of different domains are unrelated.
+    #[inline]
     pub(crate) const fn new(domain: u64) -> Digest {
         Digest(FACTOR).with(domain)
     }
 
     /// This digest and one more word.
+    #[inline]
     #[must_use]
     pub(crate) const fn with(self, word: u64) -> Digest {
         let product = (self.0 ^ word as u128).wrapping_mul(FACTOR);
@@ -28,6 +32,7 @@ impl Digest {
     }
 
     /// This digest and another one.
+    #[inline]
     #[must_use]
     pub(crate) const fn with_digest(self, other: Digest) -> Digest {
         self.with(other.0 as u64).with((other.0 >> 64) as u64)
@@ -46,8 +51,73 @@ impl Digest {
     }
 
     /// The bits, mixed once more so that digests can be combined by exclusive or.
+    #[inline]
     pub(crate) const fn bits(self) -> u128 {
         self.with(0x9e37_79b9_7f4a_7c15).with(0xd1b5_4a32_d192_ed03).0
+    }
+}
+
+/// A digest of what is hashed: without a seed, so that what it makes of a value is the same in every process.
+pub(crate) struct Words(Digest);
+
+impl Default for Words {
+    fn default() -> Words {
+        Words(Digest::new(0x415))
+    }
+}
+
+impl Words {
+    pub(crate) fn digest(&self) -> Digest {
+        self.0
+    }
+
+    #[inline]
+    fn word(&mut self, word: u64) {
+        self.0 = self.0.with(word);
+    }
+}
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    #[inline]
+    fn write_u8(&mut self, number: u8) {
+        self.word(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u16(&mut self, number: u16) {
+        self.word(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.word(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.word(number);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.word(number as u64);
+    }
+
+    #[inline]
+    fn write_isize(&mut self, number: isize) {
+        self.word(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.bits() as u64
     }
 }
 

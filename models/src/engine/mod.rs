@@ -30,6 +30,7 @@ mod explore;
 mod file;
 #[cfg_attr(not(feature = "shuttle"), allow(dead_code))]
 mod leaks;
+pub(crate) mod mix;
 #[cfg(feature = "loom")]
 mod on_loom;
 #[cfg(feature = "shuttle")]
@@ -65,7 +66,7 @@ pub use record::Told;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};
 pub use threads::Threads;
 
-pub(crate) use digest::Digest;
+pub(crate) use digest::{Digest, Words};
 pub(crate) use leaks::count;
 pub(crate) use record::current;
 
@@ -99,10 +100,7 @@ pub trait Engine: Primitives + Clone {
     /// Adds a step of the state machine to the story, to which it gives a column. Neither a step
     /// that could be interleaved nor a part of the behaviour: it follows from the operations around it.
     fn tell(step: Told) {
-        record::done(record::Done {
-            told: Some(step),
-            ..record::Done::new(record::Op::Step, record::Object::NONE)
-        });
+        record::told(step);
     }
 
     /// The objects that the calling thread makes from now on have this name in the story; the

@@ -53,11 +53,13 @@ pub(crate) fn forget() {
 }
 
 /// Whether any thread of the model has panicked in this execution.
+#[inline]
 pub(crate) fn panicked() -> bool {
     PANICKED.get() != 0
 }
 
 /// Whether this thread of the model is unwinding, or has unwound.
+#[inline]
 pub(crate) fn unwinding(thread: usize) -> bool {
     PANICKED.get() & bit(thread) != 0
 }

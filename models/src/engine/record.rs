@@ -114,10 +114,12 @@ impl Track {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) tracks: Vec<Track>,
     pub(crate) events: Vec<Event>,
+    /// What the steps of the state machine were about.
+    pub(crate) told: Vec<Told>,
     /// The names that the scenario gave to objects.
     pub(crate) labels: Vec<(Object, &'static str, u32)>,
     /// Where each object was made.
@@ -125,6 +127,21 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    const fn new() -> Record {
+        Record {
+            tracks: Vec::new(),
+            events: Vec::new(),
+            told: Vec::new(),
+            labels: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+
+    /// What an event is about that is a step of the state machine.
+    pub(crate) fn told(&self, event: &Event) -> Option<Told> {
+        event.done.told.map(|place| self.told[place as usize])
+    }
+
     /// The file that an object was made in.
     pub(crate) fn origin(&self, object: Object) -> Option<&'static str> {
         let made = self.origins.iter().find(|(other, _)| *other == object)?;
@@ -170,7 +187,7 @@ fn stem(file: &str) -> &str {
 }
 
 thread_local! {
-    static RECORD: RefCell<Record> = RefCell::new(Record::default());
+    static RECORD: RefCell<Record> = const { RefCell::new(Record::new()) };
     static CURRENT: Cell<usize> = const { Cell::new(SETUP) };
 }
 
@@ -179,6 +196,7 @@ pub(crate) fn begin() {
     RECORD.with_borrow_mut(|record| {
         record.tracks.clear();
         record.events.clear();
+        record.told.clear();
         record.labels.clear();
         record.origins.clear();
         record.tracks.push(Track::new("setup", SETUP));
@@ -196,11 +214,13 @@ pub(crate) fn thread(name: &'static str) -> usize {
 }
 
 /// The thread that is running.
+#[inline]
 pub(crate) fn current() -> usize {
     CURRENT.get()
 }
 
 /// Says which thread is running.
+#[inline]
 pub(crate) fn resume(thread: usize) {
     CURRENT.set(thread);
 }
@@ -258,8 +278,8 @@ pub(crate) struct Done {
     pub(crate) arguments: [u64; 2],
     pub(crate) seen: Option<u64>,
     pub(crate) label: &'static str,
-    /// What an [`Op::Step`] is about.
-    pub(crate) told: Option<Told>,
+    /// What an [`Op::Step`] is about: its place in [`Record::told`]. It is large, and most operations are none.
+    pub(crate) told: Option<u32>,
 }
 
 /// A step of a state machine: which word it concerns, why it was taken, what was there and what is
@@ -322,12 +342,29 @@ pub(crate) fn done(done: Done) {
     RECORD.with_borrow_mut(|record| {
         let Some(track) = record.tracks.get_mut(thread) else { return };
         track.entered = None;
-        // When it is unlocked is no decision of the thread and no observation; a step of the state
-        // machine follows from the operations around it.
-        if !matches!(done.op, Op::Unlock | Op::Step) {
+        // When it is unlocked is no decision of the thread and no observation.
+        if done.op != Op::Unlock {
             track.behaviour = done.absorbed_by(track.behaviour);
         }
         record.events.push(Event { thread, done });
+    });
+}
+
+/// The running thread has taken a step of the state machine. It is no part of the behaviour: it follows from the
+/// operations around it.
+pub(crate) fn told(step: Told) {
+    if quiet::panicked() {
+        return;
+    }
+    let thread = current();
+    RECORD.with_borrow_mut(|record| {
+        let Some(track) = record.tracks.get_mut(thread) else { return };
+        track.entered = None;
+        let told = Some(record.told.len() as u32);
+        record.told.push(step);
+        record
+            .events
+            .push(Event { thread, done: Done { told, ..Done::new(Op::Step, Object::NONE) } });
     });
 }
 
@@ -388,21 +425,34 @@ pub(crate) fn look<R>(look: impl FnOnce(&Record) -> R) -> R {
     RECORD.with_borrow(look)
 }
 
+/// The record of a thread, on its way into another one.
+pub(crate) struct Detached {
+    track: Option<Track>,
+    events: Vec<Event>,
+    told: Vec<Told>,
+}
+
 /// Takes the record of the running thread away, for [`attach`] elsewhere.
-pub(crate) fn detach() -> (Option<Track>, Vec<Event>) {
+pub(crate) fn detach() -> Detached {
     let thread = current();
-    RECORD.with_borrow_mut(|record| {
-        let track = record.tracks.get(thread).cloned();
-        (track, core::mem::take(&mut record.events))
+    RECORD.with_borrow_mut(|record| Detached {
+        track: record.tracks.get(thread).cloned(),
+        events: core::mem::take(&mut record.events),
+        told: core::mem::take(&mut record.told),
     })
 }
 
 /// Puts the record of a thread, kept elsewhere, into this one.
-pub(crate) fn attach(place: usize, (track, events): (Option<Track>, Vec<Event>)) {
+pub(crate) fn attach(place: usize, kept: Detached) {
     RECORD.with_borrow_mut(|record| {
-        if let (Some(track), Some(here)) = (track, record.tracks.get_mut(place)) {
+        if let (Some(track), Some(here)) = (kept.track, record.tracks.get_mut(place)) {
             *here = track;
         }
-        record.events.extend(events);
+        let before = record.told.len() as u32;
+        record.events.extend(kept.events.into_iter().map(|mut event| {
+            event.done.told = event.done.told.map(|place| before + place);
+            event
+        }));
+        record.told.extend(kept.told);
     });
 }

@@ -56,7 +56,7 @@ impl<'a> Teller<'a> {
             several: false,
         };
         for (place, event) in record.events.iter().enumerate() {
-            if let Some(told) = event.done.told {
+            if let Some(told) = record.told(event) {
                 teller.hear(place, event.thread, told);
             }
         }
@@ -134,7 +134,7 @@ impl<'a> Teller<'a> {
         let mut rows = Vec::new();
         for (place, event) in self.record.events.iter().enumerate() {
             let there = newest.get(&event.done.object).copied();
-            match event.done.told {
+            match self.record.told(event) {
                 None => rows.push(self.row(place, event, there)),
                 Some(told) if self.alone.contains(&place) => rows.push(self.lone(event, told)),
                 Some(_) => {}

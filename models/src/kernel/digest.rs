@@ -4,11 +4,12 @@
 //! numbers, waiting threads by the place that they took. The hash has a fixed key, so equal
 //! states have equal digests in every execution and every process.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::engine::Words;
+use std::hash::{Hash, Hasher};
 
 /// The digest of a value. Collections are hashed with their lengths.
 pub(super) fn digest(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Words::default();
     value.hash(&mut hasher);
     hasher.finish()
 }

@@ -14,7 +14,7 @@
 //!   ([`Engine::announced`](crate::engine::Engine::announced)) begins a call by being made. Of calls only
 //!   the order of a beginning and an end counts, and only if they are about the same part.
 
-use super::mix::Map;
+use crate::engine::mix::Map;
 use crate::engine::record::{Object, Op};
 
 /// Locks that a thread holds; of more than these some are left out, which is on the safe side.
@@ -53,12 +53,12 @@ pub(super) struct Move {
     pub(super) thread: usize,
     pub(super) op: Op,
     pub(super) object: Object,
-    /// The thread's term of the fingerprint: tells this move from all others of the thread.
-    pub(super) term: u128,
     /// What the thread holds meanwhile.
     pub(super) holds: Holds,
     /// How many operations the thread has performed.
     pub(super) after: u64,
+    /// What it tells an oracle by being made.
+    pub(super) tells: Option<Told>,
 }
 
 impl Move {
@@ -171,6 +171,11 @@ impl Default for Touches {
 }
 
 impl Touches {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.about.len()
+    }
+
     /// The number of what this move touches, and how.
     pub(super) fn number(&mut self, made: &Move) -> Touch {
         self.number_of(About::Object(made.object), made.mode(), made.holds)
@@ -241,7 +246,7 @@ mod tests {
 
     fn touch(touches: &mut Touches, op: Op, object: usize, holds: Holds) -> Touch {
         let object = Object::thread(object);
-        touches.number(&Move { thread: 1, op, object, term: 0, holds, after: 0 })
+        touches.number(&Move { thread: 1, op, object, holds, after: 0, tells: None })
     }
 
     fn commute(touches: &Touches, one: Touch, other: Touch) -> bool {

@@ -25,12 +25,13 @@
 //! one is known without being taken: the *diamond* is closed (`Graph::close_diamonds`). A walk that comes
 //! by that edge later on its way to something else finds out if that was wrong.
 
-use super::footprint::{Footprint, Move, Told, Touch, Touches};
+use super::conclusions::{Conclusion, Conclusions};
+use super::footprint::{Footprint, Move, Told, Touches};
 use super::forecast::Forecast;
-use super::mix::Map;
 use super::persistent::{Here, Seen, Stand, Taken, Waits};
 use super::prefixes::Prefixes;
 use super::split::Split;
+use super::tellings::Tellings;
 use super::visited::Visited;
 use super::walker::Walk;
 use std::collections::HashSet;
@@ -101,11 +102,12 @@ pub(super) struct Graph {
     visited: Visited,
     touches: Touches,
     seen: Seen,
-    /// The terms of moves that tell an oracle something by being made.
-    watched: Map<u128, Told>,
     /// What the steps of edges tell oracles.
-    told: Map<u32, Vec<Touch>>,
+    told: Tellings,
     forecast: Forecast,
+    concluded: Conclusions,
+    /// A place for what is concluded from.
+    key: Vec<u32>,
     /// How many walks have begun.
     walks: u32,
     /// How many of the nodes are states with a decision among threads.
@@ -125,9 +127,10 @@ impl Graph {
             visited: Visited::default(),
             touches: Touches::default(),
             seen: Seen::default(),
-            watched: Map::default(),
-            told: Map::default(),
+            told: Tellings::default(),
             forecast: Forecast::default(),
+            concluded: Conclusions::default(),
+            key: Vec::new(),
             walks: 0,
             states: 0,
             split: prefixes.map(Split::new),
@@ -161,8 +164,8 @@ impl Graph {
         let mut able = threads.iter().filter(|(_, waits)| *waits == Waits::Nothing);
         let (made, _) = able.nth(edge as usize).expect("an edge for each thread that can go on");
         walk.made = Some((node, edge, *made));
-        if let Some(told) = self.watched.get(&made.term) {
-            self.tells(walk, *told);
+        if let Some(told) = made.tells {
+            self.tells(walk, told);
         }
         Some(edge as usize)
     }
@@ -186,18 +189,11 @@ impl Graph {
         self.take(walk, node).map(|edge| edge as usize)
     }
 
-    /// The step with this term will tell an oracle this by being made.
-    pub(super) fn will_tell(&mut self, term: u128, told: Told) {
-        self.watched.insert(term, told);
-    }
-
     /// The step that is being made tells an oracle this.
     pub(super) fn tells(&mut self, walk: &Walk, told: Told) {
         if let Some((node, edge, made)) = walk.made {
             let touch = self.touches.telling(told, made.holds);
-            let known = self.told.entry(self.nodes[node as usize].first + edge).or_default();
-            if !known.contains(&touch) {
-                known.push(touch);
+            if self.told.add(self.nodes[node as usize].first + edge, touch) {
                 self.forecast.learn(made.thread, made.after, touch);
             }
         }
@@ -259,7 +255,12 @@ impl Graph {
         } else {
             self.settle(walk, 0)
         };
-        walk.way.clear();
+        // What one walker has found is the way that it would find again from there; others take edges meanwhile.
+        if walk.of == 1 {
+            walk.way.reverse()
+        } else {
+            walk.way.clear()
+        }
         next
     }
 
@@ -313,7 +314,11 @@ impl Graph {
         assert!(ways <= Set::BITS as usize, "{ways} ways on from one state are too many");
         let last = walk.last.take();
         let next = self.nodes.len() as u32;
-        let node = self.visited.number(fingerprint);
+        let node = match last.and_then(|last| self.known_after(last)) {
+            // Where an edge leads is known as a rule, and need not be looked up.
+            Some(node) if self.visited.is(node, fingerprint) => node,
+            _ => self.visited.number(fingerprint),
+        };
         if node == next {
             self.nodes.push(Node {
                 first: self.edges.len() as u32,
@@ -327,6 +332,7 @@ impl Graph {
                 settled: false,
             });
             self.edges.resize(self.edges.len() + ways, UNKNOWN);
+            self.told.resize(self.edges.len());
         }
         // Not a failure of the program under test: the fingerprint left something out, or the
         // program depends on something that is not its state.
@@ -346,6 +352,12 @@ impl Graph {
             self.lead(last, node);
         }
         if node == next { Arrived::New(node) } else { Arrived::Known(node) }
+    }
+
+    /// The node that an edge leads to, if one is known.
+    fn known_after(&self, (from, edge): (u32, u32)) -> Option<u32> {
+        let to = self.edges[(self.nodes[from as usize].first + edge) as usize];
+        (to != END && to != UNKNOWN).then_some(to)
     }
 
     /// A state that was not known: where its threads are, and with which edge to begin.
@@ -407,13 +419,13 @@ impl Graph {
             if !ends_a_step || !self.commute(above, by, first) {
                 continue;
             }
-            let told = self.told.get(&(self.nodes[above as usize].first + first)).cloned();
+            let told = self.told.list(self.nodes[above as usize].first + first);
             let here = &mut self.nodes[node as usize];
             here.taken |= 1 << edge;
             let edge = here.first + edge;
             self.edges[edge as usize] = to;
             if let Some(told) = told {
-                self.told.insert(edge, told);
+                self.told.set(edge, told);
             }
         }
     }
@@ -431,8 +443,7 @@ impl Graph {
 
     /// The state to which an edge leads, if it is known and a state.
     fn state_after(&self, node: u32, edge: u32) -> Option<u32> {
-        let to = self.edges[(self.nodes[node as usize].first + edge) as usize];
-        (to != END && to != UNKNOWN && !self.nodes[to as usize].choice).then_some(to)
+        self.known_after((node, edge)).filter(|to| !self.nodes[*to as usize].choice)
     }
 
     /// Whether the steps of two edges of a state commute, both of which were made.
@@ -440,13 +451,13 @@ impl Graph {
         let first = self.nodes[node as usize].first;
         let all = |edge: u32| {
             let touch = self.seen.touch(self.nodes[node as usize].stands, self.mover(node, edge));
-            let told = self.told.get(&(first + edge)).into_iter().flatten();
+            let told = self.told.of(first + edge);
             let mut all = Footprint::default();
             std::iter::once(&touch).chain(told).for_each(|touch| all.add(*touch));
             all
         };
         let touch = self.seen.touch(self.nodes[node as usize].stands, self.mover(node, one));
-        let told = self.told.get(&(first + one)).into_iter().flatten();
+        let told = self.told.of(first + one);
         let other = all(other);
         std::iter::once(&touch).chain(told).all(|touch| !self.touches.against(*touch).meets(&other))
     }
@@ -550,23 +561,52 @@ impl Graph {
             self.nodes[node as usize].settled = true;
             return true;
         }
+        let mut key = core::mem::take(&mut self.key);
+        self.numbers_of(node, &mut key);
+        let touches = self.touches.count();
+        let conclusion = self.concluded.find(&key, touches).unwrap_or_else(|| {
+            let conclusion = self.look_at(node);
+            self.concluded.add(key.clone(), conclusion);
+            conclusion
+        });
+        self.key = key;
+        let known = &mut self.nodes[node as usize];
+        match conclusion {
+            Conclusion::Missing(more) => known.chosen |= more,
+            Conclusion::Touched(touched) => (known.settled, known.touched) = (true, touched),
+        }
+        self.nodes[node as usize].settled
+    }
+
+    /// All that follows is a function of these, and of the touches that there are.
+    fn numbers_of(&self, node: u32, into: &mut Vec<u32>) {
+        let known = &self.nodes[node as usize];
+        into.clear();
+        into.extend([known.stands, u32::from(known.choice), known.chosen]);
+        let edges = (0..u32::from(known.edges)).filter(|edge| known.chosen & 1 << edge != 0);
+        into.extend(edges.flat_map(|edge| {
+            let edge = known.first + edge;
+            [self.touched_after(edge), self.told.number(edge)]
+        }));
+    }
+
+    /// What is concluded from what is known of a node.
+    fn look_at(&mut self, node: u32) -> Conclusion {
         let here = self.here(node);
         if here.choice {
-            let touched = self.seen.of_a_choice(&here);
-            let known = &mut self.nodes[node as usize];
-            (known.settled, known.touched) = (true, touched);
-            return true;
+            return Conclusion::Touched(self.seen.of_a_choice(&here));
         }
         let more = self.seen.missing(&here, &self.touches);
-        let known = &mut self.nodes[node as usize];
-        known.chosen |= more;
         if more != 0 {
-            return false;
+            return Conclusion::Missing(more);
         }
-        let touched = self.seen.of_a_state(&here, &self.touches);
-        let known = &mut self.nodes[node as usize];
-        (known.settled, known.touched) = (true, touched);
-        true
+        Conclusion::Touched(self.seen.of_a_state(&here, &self.touches))
+    }
+
+    /// What may be touched after an edge that leads to where all is known.
+    fn touched_after(&self, edge: u32) -> u32 {
+        let to = self.edges[edge as usize];
+        if to == END { Seen::NOTHING } else { self.nodes[to as usize].touched }
     }
 }
 
@@ -576,10 +616,9 @@ impl Graph {
         let known = &self.nodes[node as usize];
         let edges = (0..u32::from(known.edges)).filter(|edge| known.chosen & 1 << edge != 0);
         let ways = edges.map(|edge| {
-            let to = self.edges[(known.first + edge) as usize];
-            let after = if to == END { Seen::NOTHING } else { self.nodes[to as usize].touched };
+            let after = self.touched_after(known.first + edge);
             let (mut tells, mut against) = (Footprint::default(), Footprint::default());
-            for touch in self.told.get(&(known.first + edge)).into_iter().flatten() {
+            for touch in self.told.of(known.first + edge) {
                 tells.add(*touch);
                 against.join(&self.touches.against(*touch));
             }

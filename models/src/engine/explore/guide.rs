@@ -18,7 +18,6 @@
 //!
 //! A choice is what the list says; one that is not on it is the first alternative.
 
-use super::footprint::Move;
 use crate::engine::record::{self, Op, Record, SETUP};
 use crate::engine::story::NamedStep;
 use crate::engine::telling::verb;
@@ -84,10 +83,9 @@ impl Guide {
     }
 
     /// Which of the moves on offer is made: its place among them.
-    pub(super) fn decide(&mut self, offers: &[Move]) -> usize {
-        let places: Vec<_> = offers.iter().map(|offer| offer.thread).collect();
-        let next = self.next(&places);
-        places.iter().position(|place| *place == next).expect("somebody who is on offer")
+    pub(super) fn decide(&mut self, offers: &[usize]) -> usize {
+        let next = self.next(offers);
+        offers.iter().position(|place| *place == next).expect("somebody who is on offer")
     }
 
     fn next(&mut self, offers: &[usize]) -> usize {

@@ -16,21 +16,25 @@
 //! had too many steps, is left.
 
 mod audit;
+mod conclusions;
+mod crew;
 mod footprint;
 mod forecast;
 mod graph;
 mod guide;
-mod mix;
 mod persistent;
+mod pool;
 mod prefixes;
 mod primitives;
 mod shortest;
 mod split;
 mod state;
+mod tellings;
 mod tree;
 mod visited;
 mod walker;
 
+use self::crew::Crew;
 use self::footprint::Told;
 use self::graph::Graph;
 pub use self::prefixes::{Explored, Prefixes};
@@ -69,8 +73,9 @@ impl Explore {
         steps: &[NamedStep],
         limits: &Limits,
     ) -> Replayed {
-        let (outcome, guide) =
+        let (outcome, run) =
             alone(&Arc::new(build), limits, Goal::Follow(guide::Guide::new(steps)));
+        let guide = run.followed();
         let failure = outcome.failure;
         let over = failure.is_none();
         let missed = guide.map(|guide| guide.missed(over)).unwrap_or_default();
@@ -242,12 +247,12 @@ fn alone(
     build: &Arc<impl Fn() -> Plan + Send + Sync + 'static>,
     limits: &Limits,
     goal: Goal,
-) -> (Outcome, Option<guide::Guide>) {
+) -> (Outcome, state::Run) {
     let (started, seen) = (Instant::now(), Arc::default());
     let mut run = [walk(build, limits, goal, &seen, started)];
     let outcome = outcome(&mut run, &seen, limits, started);
     let [run] = run;
-    (outcome, run.followed())
+    (outcome, run)
 }
 
 /// Runs the plans that `build` builds until nothing is left to be done, on this thread.
@@ -266,9 +271,8 @@ fn walk(
         Goal::Follow(guide) => run.follow(guide),
     });
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        let (build, shows) = (Arc::clone(build), Arc::clone(seen));
-        let scheduler = Walk { started, seen: Arc::clone(seen) };
-        Runner::new(scheduler, config()).run(move || execute(&*build, &shows));
+        let (build, walk) = (Arc::clone(build), Walk { started, seen: Arc::clone(seen) });
+        Runner::new(walk.clone(), config()).run(move || executions(&*build, &walk));
     }));
     let run = state::uninstall();
     let mut run = run.expect("the run that was installed above");
@@ -383,8 +387,30 @@ fn config() -> Config {
     config
 }
 
-/// One execution, from the coroutine that shuttle calls its main thread.
-fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
+/// How many executions run in one of shuttle's, which keeps a list of all that it has scheduled.
+const IN_ONE: usize = 1_000;
+
+/// Executions, from the coroutine that shuttle calls its main thread.
+fn executions(build: &impl Fn() -> Plan, walk: &Walk) {
+    let crew = Crew::default();
+    for number in 1.. {
+        execute(build, &walk.seen, &crew);
+        if state::with(|run| run.is_left()) != Some(false) {
+            return; // with tasks that are stuck: shuttle asks who goes on, is told nobody, and begins anew
+        }
+        let goes_on = state::with(|run| {
+            run.goes_on = Some(walk.goes_on(run));
+            run.goes_on
+        });
+        if goes_on.flatten() != Some(true) || number == IN_ONE {
+            break;
+        }
+    }
+    crew.dismiss();
+}
+
+/// One execution.
+fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>, crew: &Crew) {
     record::begin();
     quiet::forget();
     primitives::forget_parkers();
@@ -404,13 +430,15 @@ fn execute(build: &impl Fn() -> Plan, seen: &Arc<Mutex<Seen>>) {
         if first.is_none() {
             first = Some(task);
         } else {
-            // Not joined: the last one to end knows that it is.
-            let _handle = shuttle::thread::spawn(task);
+            crew.give(place - record::SETUP - 2, task);
         }
     }
     state::with(state::Run::start);
     if let Some(first) = first {
         first();
+        while state::with(|run| run.has_ended()) == Some(false) {
+            crew::yields();
+        }
     }
 }
 
@@ -437,6 +465,7 @@ fn live(place: usize, body: Body, finally: &Mutex<Option<Body>>, seen: &Mutex<Se
     if panic::catch_unwind(AssertUnwindSafe(at_the_end)).is_err() {
         return failed();
     }
+    state::with(state::Run::all_ended);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let behaviour = record::behaviour();
     if seen.behaviours.insert(behaviour) {
@@ -451,7 +480,7 @@ fn failed() {
 }
 
 /// What shuttle asks when it needs a decision; the decisions were taken already.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Walk {
     started: Instant,
     seen: Arc<Mutex<Seen>>,
@@ -489,7 +518,7 @@ impl Walk {
 
 impl Scheduler for Walk {
     fn new_execution(&mut self) -> Option<Schedule> {
-        let goes_on = state::with(|run| self.goes_on(run));
+        let goes_on = state::with(|run| run.goes_on.take().unwrap_or_else(|| self.goes_on(run)));
         goes_on.unwrap_or(false).then(|| Schedule::new(0))
     }
 
@@ -503,6 +532,10 @@ impl Scheduler for Walk {
         let place = |task: TaskId| usize::from(task) + record::SETUP + 1;
         // shuttle goes on naming a task that has finished, but does not list it.
         let current = current.filter(|current| unfinished.iter().any(|task| task.id() == *current));
+        if current.is_none() && state::with(|run| run.is_idle()) == Some(true) {
+            // To begin with there is one; in the end all have to end.
+            return unfinished.first().map(|task| task.id());
+        }
         let next = state::with(|run| run.resume(current.map(place))).flatten();
         next.map(|place| TaskId::from(place - record::SETUP - 1))
     }

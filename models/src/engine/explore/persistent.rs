@@ -29,7 +29,7 @@
 //! to meet with what others do within it later, and every unpark with the park that it ends.
 
 use super::footprint::{Footprint, Holds, Touch, Touches};
-use super::mix::Map;
+use super::pool::Pool;
 
 /// What keeps a thread from its next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -280,33 +280,5 @@ impl State<'_> {
             }
             rest = more;
         }
-    }
-}
-
-/// Values with a number each.
-#[derive(Debug)]
-struct Pool<T> {
-    values: Vec<T>,
-    numbers: Map<T, u32>,
-}
-
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Pool { values: Vec::new(), numbers: Map::default() }
-    }
-}
-
-impl<T: Clone + Eq + core::hash::Hash> Pool<T> {
-    fn number(&mut self, value: T) -> u32 {
-        let next = self.values.len() as u32;
-        let number = *self.numbers.entry(value.clone()).or_insert(next);
-        if number == next {
-            self.values.push(value);
-        }
-        number
-    }
-
-    fn get(&self, number: u32) -> &T {
-        &self.values[number as usize]
     }
 }

@@ -8,6 +8,7 @@
 //! Outside of the phase in which threads are interleaved (while the plan is built, in the final
 //! check, in the destructors of an execution that has failed) operations are performed at once.
 
+use super::crew;
 use super::state::{self, Needs, Way};
 use crate::engine::leaks;
 use crate::engine::quiet;
@@ -21,7 +22,6 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::{Wake, Waker};
-use std::time::Duration;
 
 /// Comes back when the calling thread is to perform the operation.
 fn perform(op: Op, object: Object, needs: Needs) {
@@ -34,8 +34,7 @@ fn perform(op: Op, object: Object, needs: Needs) {
         Some(run.declare(me, op, object, needs))
     };
     if let Some(Some(Way::Switch)) = state::with(declare) {
-        // The plainest scheduling point that shuttle has; no time passes.
-        shuttle::thread::sleep(Duration::ZERO);
+        crew::yields();
         record::resume(me);
     }
 }
@@ -177,7 +176,7 @@ impl<T> Lock<T> {
         match way.unwrap_or(Way::Ahead) {
             Way::Ahead => {}
             Way::Switch => {
-                shuttle::thread::sleep(Duration::ZERO);
+                crew::yields();
                 record::resume(me);
             }
             Way::Nowhere => {
@@ -227,7 +226,9 @@ impl<T: fmt::Debug> DerefMut for Held<'_, T> {
 impl<T: fmt::Debug> Drop for Held<'_, T> {
     fn drop(&mut self) {
         let lock = self.lock;
-        let condensed = self.data.as_deref().and_then(lock.digest);
+        // What nobody could write to is what it was.
+        let data = self.data.as_deref().filter(|_| self.written);
+        let condensed = data.and_then(lock.digest);
         self.data = None;
         let me = record::current();
         record::done(Done::new(Op::Unlock, lock.object));

@@ -88,6 +88,8 @@ pub(super) enum Phase {
     Idle,
     Setup,
     Running,
+    /// All threads have ended, and the final check was made.
+    Ended,
     /// It has failed or was given up.
     Over,
 }
@@ -96,9 +98,6 @@ pub(super) enum Phase {
 struct Thread {
     status: Status,
     history: Digest,
-    /// The operation that it has declared.
-    op: Op,
-    object: Object,
     /// Its term of the fingerprint, as it was last declared.
     term: u128,
     token: bool,
@@ -111,10 +110,9 @@ struct Thread {
 
 impl Thread {
     fn new(status: Status, history: Digest) -> Thread {
-        let (op, object) = (Op::Load, Object::NONE);
         let (performed, watched) = (0, None);
         let holds = Holds::default();
-        Thread { status, history, op, object, term: 0, token: false, performed, watched, holds }
+        Thread { status, history, term: 0, token: false, performed, watched, holds }
     }
 }
 
@@ -162,15 +160,17 @@ pub(super) struct Run {
     objects: u128,
     /// The terms of all threads.
     declared: u128,
-    /// The terms of what is in the locks.
+    /// The terms of what is in the locks, once a thread has forgotten its history.
     contents: u128,
     /// Whether a thread has forgotten its history, so that these do not follow from the rest.
     forgetful: bool,
     /// Who runs next, where that is decided already.
     next: Option<usize>,
     steps: usize,
-    offers: Vec<Move>,
-    /// What each thread is about to do, and what keeps it from that.
+    /// Who can go on, by place.
+    offers: Vec<usize>,
+    /// What each thread but the first is about to do, or what an ended one has done last, and what keeps it
+    /// from that.
     stands: Vec<(Move, Waits)>,
     failure: Option<(FailureKind, String)>,
     pub(super) depth: usize,
@@ -178,6 +178,8 @@ pub(super) struct Run {
     pub(super) cut: u64,
     /// An execution had more steps than it may.
     pub(super) overran: bool,
+    /// Whether there is to be another execution, where that was asked already.
+    pub(super) goes_on: Option<bool>,
 }
 
 thread_local! {
@@ -238,6 +240,7 @@ impl Run {
             executions: 0,
             cut: 0,
             overran: false,
+            goes_on: None,
         }
     }
 
@@ -277,6 +280,7 @@ impl Run {
         self.phase = Phase::Setup;
         self.epoch += 1;
         self.threads.clear();
+        self.stands.clear();
         self.threads.push(Thread::new(Status::Running, Digest::new(domain::HISTORY)));
         self.locks.clear();
         self.oracles.clear();
@@ -302,6 +306,9 @@ impl Run {
         let place = self.threads.len();
         let history = self.threads[SETUP].history.with(place as u64);
         self.threads.push(Thread::new(Status::Fresh, history));
+        let (op, object, holds) = (Op::Load, Object::NONE, Holds::default());
+        let about = Move { thread: place, op, object, holds, after: 0, tells: None };
+        self.stands.push((about, Waits::Otherwise));
         self.audit(|audit| audit.spawn(SETUP));
     }
 
@@ -312,6 +319,26 @@ impl Run {
             first.status = Status::Running;
         }
         self.phase = Phase::Running;
+    }
+
+    /// The final check was made.
+    pub(super) fn all_ended(&mut self) {
+        self.phase = Phase::Ended;
+    }
+
+    /// Whether it was.
+    pub(super) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether the execution cannot come to its end.
+    pub(super) fn is_left(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Whether no execution is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
     }
 
     /// Whether operations of this thread are to be interleaved; if not they are just performed.
@@ -332,20 +359,30 @@ impl Run {
     /// A thread is about to perform an operation.
     pub(super) fn declare(&mut self, me: usize, op: Op, object: Object, needs: Needs) -> Way {
         let mark = (op as u64) << 32 | object.word();
+        if self.is_alone(me, needs) {
+            self.audit(|audit| audit.declared(me, op, object));
+            self.count_step();
+            return if self.still_running() { Way::Ahead } else { Way::Switch };
+        }
         let thread = &mut self.threads[me];
         thread.status = Status::Declared(needs);
-        (thread.op, thread.object) = (op, object);
         let declared = term(domain::THREAD, me as u64, thread.history.with(mark));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
-        let watched = core::mem::take(&mut thread.watched);
-        if let Searcher::States(walker) = &mut self.searcher
-            && let Some(told) = watched
-        {
-            walker.will_tell(declared, told);
+        let tells = core::mem::take(&mut thread.watched);
+        let Thread { holds, performed: after, .. } = *thread;
+        if let Some((about, _)) = self.stand(me) {
+            *about = Move { thread: me, op, object, holds, after, tells };
         }
         self.audit(|audit| audit.declared(me, op, object));
         self.go_on(me)
+    }
+
+    /// Whether this is an operation of the final check that can be performed: nobody else is left, and there is
+    /// nothing to decide.
+    fn is_alone(&self, me: usize, needs: Needs) -> bool {
+        let checks = me == SETUP && self.still_running() && !self.follows();
+        checks && self.waits(Status::Declared(needs), me) == Waits::Nothing
     }
 
     /// A thread has ended. Whether it was the last one.
@@ -355,6 +392,10 @@ impl Run {
         let declared = term(domain::THREAD, me as u64, thread.history.with(ENDED));
         self.declared ^= thread.term ^ declared;
         thread.term = declared;
+        let Thread { holds, performed: after, .. } = *thread;
+        if let Some((about, _)) = self.stand(me) {
+            (about.holds, about.after) = (holds, after);
+        }
         self.audit(|audit| audit.ended(me));
         let all = self.threads.iter().all(|thread| thread.status == Status::Ended);
         if !all {
@@ -400,7 +441,7 @@ impl Run {
         let ways = self.offers.len();
         let fingerprint = self.all_but_threads() ^ self.declared;
         let way = match &mut self.searcher {
-            Searcher::States(_) if self.offers[0].thread == SETUP => Some(0), // the final check
+            Searcher::States(_) if self.offers[0] == SETUP => Some(0), // the final check
             Searcher::States(walker) => walker.decide(fingerprint, &self.stands),
             Searcher::Schedules(..) if ways == 1 => Some(0),
             Searcher::Schedules(tree, audit) => {
@@ -409,42 +450,47 @@ impl Run {
             }
             Searcher::Steps(guide) => Some(guide.decide(&self.offers)),
         };
-        let next = self.offers[self.or_fairly(way, ways)].thread;
+        let next = self.offers[self.or_fairly(way, ways)];
         self.still_running().then_some(next)
     }
 
     fn list_offers(&mut self) {
-        self.stands.clear();
         self.offers.clear();
-        for (place, thread) in self.threads.iter().enumerate() {
-            let waits = match thread.status {
-                Status::Declared(Needs::Nothing) => Waits::Nothing,
-                Status::Declared(Needs::Lock(lock)) => match self.locks[lock].holder {
-                    Some(holder) => Waits::ForThread((holder - SETUP - 1) as u8),
-                    None => Waits::Nothing,
-                },
-                Status::Declared(Needs::Token) if !thread.token => Waits::Parked,
-                Status::Declared(Needs::Token) => Waits::Nothing,
-                Status::Declared(Needs::Asleep(other)) => match self.threads.get(other) {
-                    Some(other)
-                        if other.status == Status::Declared(Needs::Token) && !other.token =>
-                    {
-                        Waits::Nothing
-                    }
-                    _ => Waits::Otherwise,
-                },
-                Status::Fresh | Status::Running => Waits::Otherwise,
-                Status::Ended => Waits::Over,
-            };
-            let Thread { op, object, term, holds, performed: after, .. } = *thread;
-            let about = Move { thread: place, op, object, term, holds, after };
+        for place in 0..self.threads.len() {
+            let waits = self.waits(self.threads[place].status, place);
             if waits == Waits::Nothing {
-                self.offers.push(about);
+                self.offers.push(place);
             }
-            if place != SETUP {
-                self.stands.push((about, waits));
+            if let Some((_, waiting)) = self.stand(place) {
+                *waiting = waits;
             }
         }
+    }
+
+    /// What keeps the thread at this place from going on, in this status.
+    fn waits(&self, status: Status, place: usize) -> Waits {
+        let parked =
+            |other: &Thread| other.status == Status::Declared(Needs::Token) && !other.token;
+        match status {
+            Status::Declared(Needs::Nothing) => Waits::Nothing,
+            Status::Declared(Needs::Lock(lock)) => match self.locks[lock].holder {
+                Some(holder) => Waits::ForThread((holder - SETUP - 1) as u8),
+                None => Waits::Nothing,
+            },
+            Status::Declared(Needs::Token) if !self.threads[place].token => Waits::Parked,
+            Status::Declared(Needs::Token) => Waits::Nothing,
+            Status::Declared(Needs::Asleep(other)) => match self.threads.get(other) {
+                Some(other) if parked(other) => Waits::Nothing,
+                _ => Waits::Otherwise,
+            },
+            Status::Fresh | Status::Running => Waits::Otherwise,
+            Status::Ended => Waits::Over,
+        }
+    }
+
+    /// Where a thread of the plan is.
+    fn stand(&mut self, place: usize) -> Option<&mut (Move, Waits)> {
+        self.stands.get_mut(place.checked_sub(SETUP + 1)?)
     }
 
     /// Where nothing can be learned any more: to the end by a fair way, so that loops are left.
@@ -475,7 +521,7 @@ impl Run {
         }
         self.steps += 1;
         self.list_offers();
-        let mut offers = self.offers.iter().map(|offer| offer.thread);
+        let mut offers = self.offers.iter().copied();
         let unwinding = offers.clone().find(|place| quiet::unwinding(*place));
         unwinding.or_else(|| offers.nth(self.steps % self.offers.len().max(1)))
     }
@@ -486,10 +532,13 @@ impl Run {
         if matches!(self.phase, Phase::Idle | Phase::Setup) {
             return Some(current.unwrap_or(SETUP + 1));
         }
-        // Ending is a scheduling point of shuttle, not ours.
+        if self.phase == Phase::Ended {
+            return Some(SETUP + 1); // who runs the executions
+        }
+        // To make a task is a scheduling point of shuttle, not ours.
         if let Some(current) = current
             && self.phase == Phase::Running
-            && matches!(self.threads[current].status, Status::Running | Status::Ended)
+            && self.threads[current].status == Status::Running
         {
             return Some(current);
         }
@@ -558,6 +607,9 @@ impl Run {
         let Some(thread) = self.threads.get_mut(me) else { return };
         assert!(thread.holds == Holds::default(), "a thread forgot what it did, holding a lock");
         thread.history = Digest::new(domain::FORGOTTEN).with(me as u64).with(kept);
+        if !self.forgetful {
+            self.contents = self.all_contents();
+        }
         self.forgetful = true;
         self.audit(|audit| audit.forgets(me, kept));
     }

@@ -14,6 +14,11 @@ pub(super) struct Visited {
 }
 
 impl Visited {
+    /// Whether the state with this number has this fingerprint.
+    pub(super) fn is(&self, number: u32, fingerprint: u128) -> bool {
+        self.fingerprints[number as usize] == fingerprint
+    }
+
     /// The number of the state with this fingerprint: the next one if it is new.
     pub(super) fn number(&mut self, fingerprint: u128) -> u32 {
         // A fingerprint is a hash already.

@@ -154,11 +154,6 @@ impl Walker {
         way
     }
 
-    /// See [`Graph::will_tell`].
-    pub(super) fn will_tell(&mut self, term: u128, told: Told) {
-        self.space.graph().will_tell(term, told);
-    }
-
     /// See [`Graph::tells`].
     pub(super) fn tells(&mut self, told: Told) {
         if self.walk.made.is_some() {
@@ -232,7 +227,7 @@ mod tests {
             let waits = if object.is_some() { Waits::Nothing } else { Waits::Over };
             let (op, object, holds) =
                 (Op::Store, Object::thread(object.unwrap_or(99)), Holds::default());
-            (Move { thread: place + 1, op, object, term: 0, holds, after: 0 }, waits)
+            (Move { thread: place + 1, op, object, holds, after: 0, tells: None }, waits)
         };
         objects.into_iter().enumerate().map(one).collect()
     }

@@ -15,11 +15,11 @@
 //! the history grows; what came of a set and an event is remembered.
 
 use super::parts::{Entry, Id, Pending};
-use crate::engine::Digest;
+use crate::engine::{Digest, Words, mix};
 use netpoller::observe::{Call, Returned};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// A state of the entry, and how far the pending calls have come.
@@ -45,7 +45,7 @@ impl Configuration {
     fn digest(&self) -> u128 {
         let mut hasher = Words::default();
         self.hash(&mut hasher);
-        hasher.0.bits()
+        hasher.digest().bits()
     }
 }
 
@@ -83,7 +83,7 @@ enum Happened {
     Returns(Id, Returned),
 }
 
-type Known = HashMap<(u128, Happened), Arc<Set>, BuildHasherDefault<Words>>;
+type Known = mix::Map<(u128, Happened), Arc<Set>>;
 
 thread_local! {
     /// What came of a set, known by its digest, and an event. Only ever saves work.
@@ -201,27 +201,4 @@ fn earliest(configurations: HashSet<Configuration>) -> Vec<Configuration> {
         .flat_map(|one| reach(one.successors().collect::<Vec<_>>().iter(), |_| false))
         .collect();
     configurations.into_iter().filter(|one| !later.contains(one)).collect()
-}
-
-/// A hasher without a seed: what it makes of a value is the same in every process.
-struct Words(Digest);
-
-impl Default for Words {
-    fn default() -> Words {
-        Words(Digest::new(0x415))
-    }
-}
-
-impl Hasher for Words {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = self.0.with(u64::from_le_bytes(word));
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.bits() as u64
-    }
 }

@@ -16,7 +16,7 @@ fn at(object: usize) -> At {
 fn moves(of: &[At]) -> Vec<(Move, Waits)> {
     let one = |(place, &(object, waits)): (usize, &At)| {
         let (op, object, holds) = (Op::Store, Object::thread(object), Holds::default());
-        (Move { thread: place + 1, op, object, term: 0, holds, after: 0 }, waits)
+        (Move { thread: place + 1, op, object, holds, after: 0, tells: None }, waits)
     };
     of.iter().enumerate().map(one).collect()
 }

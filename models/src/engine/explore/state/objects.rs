@@ -29,9 +29,17 @@ impl Run {
     ) -> usize {
         let content = condensed.map_or(Digest::new(0), Self::condensed);
         self.locks.push(Lock { object, holder: None, content });
-        self.contents ^= term(domain::LOCK, object.word(), content);
+        if self.forgetful {
+            self.contents ^= term(domain::LOCK, object.word(), content);
+        }
         self.audit(|audit| audit.lock_made(object, condensed));
         self.locks.len() - 1
+    }
+
+    /// The terms of what is in all locks.
+    pub(super) fn all_contents(&self) -> u128 {
+        let of = |lock: &Lock| term(domain::LOCK, lock.object.word(), lock.content);
+        self.locks.iter().map(of).fold(0, |all, one| all ^ one)
     }
 
     /// Whether a lock is free.
@@ -67,7 +75,7 @@ impl Run {
         };
         let lock = &mut self.locks[lock];
         let object = lock.object;
-        if lock.content != content {
+        if self.forgetful && lock.content != content {
             let of = |content| term(domain::LOCK, object.word(), content);
             self.contents ^= of(lock.content) ^ of(content);
         }

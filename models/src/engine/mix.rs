@@ -6,13 +6,14 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A table that is only looked up.
-pub(super) type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Mix>>;
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// Multiplies by an odd number and folds the upper half into the lower one, for each word.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mix(u64);
+pub(crate) struct Mix(u64);
 
 impl Mix {
+    #[inline]
     fn word(&mut self, word: u64) {
         let product =
             u128::from(self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -21,10 +22,12 @@ impl Mix {
 }
 
 impl Hasher for Mix {
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
@@ -33,31 +36,38 @@ impl Hasher for Mix {
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, number: u8) {
         self.word(u64::from(number));
     }
 
+    #[inline]
     fn write_u16(&mut self, number: u16) {
         self.word(u64::from(number));
     }
 
+    #[inline]
     fn write_u32(&mut self, number: u32) {
         self.word(u64::from(number));
     }
 
+    #[inline]
     fn write_u64(&mut self, number: u64) {
         self.word(number);
     }
 
+    #[inline]
     fn write_u128(&mut self, number: u128) {
         self.word(number as u64);
         self.word((number >> 64) as u64);
     }
 
+    #[inline]
     fn write_usize(&mut self, number: usize) {
         self.word(number as u64);
     }
 
+    #[inline]
     fn write_isize(&mut self, number: isize) {
         self.word(number as u64);
     }
