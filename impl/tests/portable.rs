@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -205,16 +206,22 @@ fn of_several_threads_that_wait_each_gets_its_turn() {
     let queue = queue();
     let (reader, writer) = watched(&queue, 0);
     KERNEL.write(&writer, b"x").expect("room");
+    // Not those who wait are counted: whoever goes from following to leading is neither for a moment.
+    let out = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let sleepers: Vec<_> =
-            (0..THREADS).map(|_| scope.spawn(|| wait(&queue, 16, Timeout::Never))).collect();
+        let sleeper = || {
+            let reported = wait(&queue, 16, Timeout::Never);
+            out.fetch_add(1, Ordering::Relaxed); // a number, and nothing else, is told
+            reported
+        };
+        let sleepers: Vec<_> = (0..THREADS).map(|_| scope.spawn(sleeper)).collect();
         until_somebody_waits(&queue, THREADS);
-        for left in (0..THREADS).rev() {
+        for number in 1..=THREADS {
             // The leader has an array without it, or one of a follower that leads by now has it.
             if arm(&queue, &reader, 0, Mode::Read) == SetChange::NeedsBreak {
                 KERNEL.post(&queue).expect("room");
             }
-            while queue.peek_waiters() > left {
+            while out.load(Ordering::Relaxed) < number {
                 thread::yield_now();
             }
             KERNEL.drain(&queue).expect("a pipe");
