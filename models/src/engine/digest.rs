@@ -41,13 +41,7 @@ impl Digest {
     /// This digest and the bytes of a text, its length included.
     #[must_use]
     pub(crate) fn with_text(self, text: &str) -> Digest {
-        let mut digest = self.with(text.len() as u64);
-        for chunk in text.as_bytes().chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            digest = digest.with(u64::from_le_bytes(word));
-        }
-        digest
+        words_of(text.as_bytes()).fold(self.with(text.len() as u64), Digest::with)
     }
 
     /// The bits, mixed once more so that digests can be combined by exclusive or.
@@ -56,6 +50,43 @@ impl Digest {
         self.with(0x9e37_79b9_7f4a_7c15).with(0xd1b5_4a32_d192_ed03).0
     }
 }
+
+/// The words that bytes are, the last one filled up with zeroes.
+#[inline]
+pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    })
+}
+
+/// The functions of a [`Hasher`] that has one of its own for a word: every number is one, or two.
+macro_rules! numbers_are_words {
+    () => {
+        numbers_are_words! {
+            write_u8: u8, write_u16: u16, write_u32: u32, write_u64: u64, write_usize: usize, write_isize: isize
+        }
+
+        #[inline]
+        fn write(&mut self, bytes: &[u8]) {
+            $crate::engine::digest::words_of(bytes).for_each(|word| self.word(word));
+        }
+
+        #[inline]
+        fn write_u128(&mut self, number: u128) {
+            self.word(number as u64);
+            self.word((number >> 64) as u64);
+        }
+    };
+    ($($write:ident: $number:ty),*) => {$(
+        #[inline]
+        fn $write(&mut self, number: $number) {
+            self.word(number as u64);
+        }
+    )*};
+}
+pub(crate) use numbers_are_words;
 
 /// A digest of what is hashed: without a seed, so that what it makes of a value is the same in every process.
 pub(crate) struct Words(Digest);
@@ -78,43 +109,7 @@ impl Words {
 }
 
 impl Hasher for Words {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
-        }
-    }
-
-    #[inline]
-    fn write_u8(&mut self, number: u8) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u16(&mut self, number: u16) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, number: u64) {
-        self.word(number);
-    }
-
-    #[inline]
-    fn write_usize(&mut self, number: usize) {
-        self.word(number as u64);
-    }
-
-    #[inline]
-    fn write_isize(&mut self, number: isize) {
-        self.word(number as u64);
-    }
+    numbers_are_words!();
 
     fn finish(&self) -> u64 {
         self.0.bits() as u64

@@ -3,6 +3,7 @@
 //! What goes in are numbers of the program under test, of which nobody makes up collisions. Nothing may depend on
 //! the order of such a table.
 
+use super::digest::numbers_are_words;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A table that is only looked up.
@@ -27,48 +28,5 @@ impl Hasher for Mix {
         self.0
     }
 
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
-        }
-    }
-
-    #[inline]
-    fn write_u8(&mut self, number: u8) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u16(&mut self, number: u16) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        self.word(u64::from(number));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, number: u64) {
-        self.word(number);
-    }
-
-    #[inline]
-    fn write_u128(&mut self, number: u128) {
-        self.word(number as u64);
-        self.word((number >> 64) as u64);
-    }
-
-    #[inline]
-    fn write_usize(&mut self, number: usize) {
-        self.word(number as u64);
-    }
-
-    #[inline]
-    fn write_isize(&mut self, number: isize) {
-        self.word(number as u64);
-    }
+    numbers_are_words!();
 }

@@ -335,24 +335,28 @@ impl Done {
 
 /// The running thread has done this.
 pub(crate) fn done(done: Done) {
-    if quiet::panicked() {
-        return;
-    }
-    let thread = current();
-    RECORD.with_borrow_mut(|record| {
-        let Some(track) = record.tracks.get_mut(thread) else { return };
-        track.entered = None;
+    happened(|record, thread| {
         // When it is unlocked is no decision of the thread and no observation.
         if done.op != Op::Unlock {
+            let track = &mut record.tracks[thread];
             track.behaviour = done.absorbed_by(track.behaviour);
         }
-        record.events.push(Event { thread, done });
+        done
     });
 }
 
 /// The running thread has taken a step of the state machine. It is no part of the behaviour: it follows from the
 /// operations around it.
 pub(crate) fn told(step: Told) {
+    happened(|record, _thread| {
+        let told = Some(record.told.len() as u32);
+        record.told.push(step);
+        Done { told, ..Done::new(Op::Step, Object::NONE) }
+    });
+}
+
+/// Enters what the running thread has done.
+fn happened(done: impl FnOnce(&mut Record, usize) -> Done) {
     if quiet::panicked() {
         return;
     }
@@ -360,11 +364,8 @@ pub(crate) fn told(step: Told) {
     RECORD.with_borrow_mut(|record| {
         let Some(track) = record.tracks.get_mut(thread) else { return };
         track.entered = None;
-        let told = Some(record.told.len() as u32);
-        record.told.push(step);
-        record
-            .events
-            .push(Event { thread, done: Done { told, ..Done::new(Op::Step, Object::NONE) } });
+        let done = done(record, thread);
+        record.events.push(Event { thread, done });
     });
 }
 

@@ -140,20 +140,36 @@ fn read_the_end<E: Engine>(stream: &TcpStream<Simulated<E>>) {
     assert_that(got == Ok(vec![]), || format!("at the end the reader got {got:?}"));
 }
 
+/// What a scenario keeps for its end, so that nobody drops a descriptor before.
+struct Kept<E: Engine> {
+    near: Arc<TcpStream<Simulated<E>>>,
+    peer: Peer<E>,
+}
+
+impl<E: Engine> Kept<E> {
+    fn of(near: &Arc<TcpStream<Simulated<E>>>, peer: &Peer<E>) -> Kept<E> {
+        Kept { near: Arc::clone(near), peer: peer.clone() }
+    }
+
+    fn over(self) {
+        let Kept { near, peer: Peer { poller, number } } = self;
+        drop((near, number));
+        over(&poller);
+    }
+}
+
 /// The peer does something, and the reader reads.
 fn against<E: Engine>(
     stream: Believed<E>,
     reader: impl FnOnce(&TcpStream<Simulated<E>>) + Send + 'static,
     peer: impl FnOnce(&Peer<E>) + Send + 'static,
 ) -> Plan {
-    let Believed { wired, near, peer: far } = stream;
-    let (last, other) = (Arc::clone(&near), far.clone());
-    Plan::new().thread("reader", move || reader(&near)).thread("peer", move || peer(&far)).finally(
-        move || {
-            drop((last, other));
-            over(&wired.poller);
-        },
-    )
+    let Believed { near, peer: far, .. } = stream;
+    let kept = Kept::of(&near, &far);
+    Plan::new()
+        .thread("reader", move || reader(&near))
+        .thread("peer", move || peer(&far))
+        .finally(move || kept.over())
 }
 
 scenario! {
@@ -316,8 +332,8 @@ scenario! {
     rules: "NP-READ-3 NP-READ-4 NP-FD-6";
     from: "protocol argument of the short read: a full buffer, and a right that is handed on";
     fn full_read_of_two<E>() -> Plan {
-        let Believed { wired, near, peer } = believed::<E>();
-        let (last, other) = (Arc::clone(&near), peer.clone());
+        let Believed { near, peer, .. } = believed::<E>();
+        let kept = Kept::of(&near, &peer);
         let reader = |near: Arc<TcpStream<Simulated<E>>>| {
             move || {
                 let got = read_one::<E>(&near);
@@ -332,10 +348,7 @@ scenario! {
                 assert_that(matches!(written, Ok(2)), || format!("the peer got {written:?}"));
                 peer.look();
             })
-            .finally(move || {
-                drop((last, other));
-                over(&wired.poller);
-            })
+            .finally(move || kept.over())
     }
 }
 
@@ -348,7 +361,7 @@ scenario! {
     fn short_reads_to_the_end<E>() -> Plan {
         let Believed { wired, near, peer } = believed::<E>();
         let Wired { poller, done } = wired;
-        let (last, other) = (Arc::clone(&near), peer.clone());
+        let kept = Kept::of(&near, &peer);
         let (driver, stopper, seen) = (poller.clone(), poller.clone(), Arc::clone(&done));
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
@@ -361,10 +374,7 @@ scenario! {
                 peer.write(1);
                 peer.end();
             })
-            .finally(move || {
-                drop((last, other));
-                over(&poller);
-            })
+            .finally(move || kept.over())
     }
 }
 
@@ -377,7 +387,7 @@ scenario! {
     from: "protocol argument of the short read: a wait that is left behind";
     fn short_read_and_a_poll_left_behind<E>() -> Plan {
         let Believed { wired, near, peer } = drained::<E>();
-        let (last, other) = (Arc::clone(&near), peer.clone());
+        let kept = Kept::of(&near, &peer);
         let (polled, done) = (Arc::clone(&near), Arc::clone(&wired.done));
         let (stopper, until) = (wired.poller.clone(), Arc::clone(&wired.done));
         Plan::new()
@@ -400,10 +410,7 @@ scenario! {
                 peer.end();
                 drive::<E>(&peer.poller, &until);
             })
-            .finally(move || {
-                drop((last, other));
-                over(&wired.poller);
-            })
+            .finally(move || kept.over())
     }
 }
 
@@ -416,7 +423,7 @@ scenario! {
     fn short_read_of_two<E>() -> Plan {
         let Believed { wired, near, peer } = believed::<E>();
         let Wired { poller, done } = wired;
-        let (last, other) = (Arc::clone(&near), peer.clone());
+        let kept = Kept::of(&near, &peer);
         let (driver, seen) = (poller.clone(), Arc::clone(&done));
         let reader = |bit: u32| {
             let (near, stopper, done) = (Arc::clone(&near), poller.clone(), Arc::clone(&done));
@@ -444,9 +451,6 @@ scenario! {
                 peer.write(1);
                 peer.end();
             })
-            .finally(move || {
-                drop((near, last, other));
-                over(&poller);
-            })
+            .finally(move || kept.over())
     }
 }
