@@ -432,6 +432,7 @@ impl<S: System> FdLock<S> {
 
     /// Asks the spec about `guess`, and does what it says; again when the word is another one. A
     /// guess that is right, as it is where nobody else uses the descriptor, saves the load.
+    #[inline]
     fn apply<O>(&self, guess: Word, decide: impl Fn(Word) -> Move<O>) -> O {
         let (mut word, mut seen) = (guess, false);
         loop {
