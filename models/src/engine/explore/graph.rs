@@ -582,7 +582,8 @@ impl Graph {
     fn numbers_of(&self, node: u32, into: &mut Vec<u32>) {
         let known = &self.nodes[node as usize];
         into.clear();
-        into.extend([known.stands, u32::from(known.choice), known.chosen]);
+        let [edges, choice] = [known.edges.into(), known.choice.into()];
+        into.extend([known.stands, edges, choice, known.chosen]);
         let edges = (0..u32::from(known.edges)).filter(|edge| known.chosen & 1 << edge != 0);
         into.extend(edges.flat_map(|edge| {
             let edge = known.first + edge;
