@@ -9,7 +9,7 @@ find impl/src -name '*.rs' -exec awk '
     FNR == 1 { doc = "" }
     /^[ \t]*\/\/\// { doc = doc $0; next }
     /^[ \t]*\$?#?\[/ || /^[ \t]*\$\(#\[/ { next }
-    /^[ \t]*pub async fn / {
+    /^[ \t]*pub (async fn|fn async_)/ {
         count++
         if (doc !~ /\/\/\/ Cancel safety: /) {
             print FILENAME ":" FNR ": nothing about cancel safety: " $0

@@ -50,9 +50,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A descriptor. Lives in the slab for ever; serves one incarnation after the other.
-// Two cache lines to itself: neighbours in the slab do not share one.
+// Two cache lines to itself: neighbours in the slab do not share one. In this order, so that the first holds what
+// an event and a wait to read look at, and the second what a deadline changes.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub struct Desc<S: System> {
     info: S::AtomicU64,
     read: Slot<S>,

@@ -15,6 +15,7 @@ use crate::seam::{HowToShut, Kernel, Kind, System};
 use crate::short_read::room;
 use crate::source::{Fd, Source};
 use core::future::poll_fn;
+use core::task::Poll;
 use netpoller_spec::Mode;
 use std::io::{self, IoSlice, IoSliceMut};
 
@@ -28,11 +29,8 @@ impl<S: System> Source<S> {
     /// # Errors
     ///
     /// Those of read(2); [`Reason`] `Closed`, `NotPollable`.
-    pub async fn async_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return self.nothing();
-        }
-        self.read_plainly(buffer.len(), |kernel, fd| kernel.read(fd, buffer)).await
+    pub fn async_read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        self.read_plainly(buffer.len(), |kernel, fd| kernel.read(fd, buffer))
     }
 
     /// Reads into several buffers, one after the other, as [`async_read`](Self::async_read) does
@@ -43,11 +41,11 @@ impl<S: System> Source<S> {
     /// # Errors
     ///
     /// Those of readv(2); [`Reason`] `Closed`, `NotPollable`.
-    pub async fn async_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        if buffers.iter().all(|buffer| buffer.is_empty()) {
-            return self.nothing();
-        }
-        self.read_plainly(room(buffers), |kernel, fd| kernel.read_vectored(fd, buffers)).await
+    pub fn async_read_vectored(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> impl Future<Output = io::Result<usize>> {
+        self.read_plainly(room(buffers), |kernel, fd| kernel.read_vectored(fd, buffers))
     }
 
     /// Writes what there is room for, waiting until there is some. `Ok(0)` for no bytes.
@@ -58,11 +56,8 @@ impl<S: System> Source<S> {
     /// # Errors
     ///
     /// Those of write(2); [`Reason`] `Closed`.
-    pub async fn async_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            return self.nothing();
-        }
-        self.operate(Mode::Write, |kernel, fd| kernel.write(fd, bytes)).await
+    pub fn async_write(&self, bytes: &[u8]) -> impl Future<Output = io::Result<usize>> {
+        self.write_plainly(bytes.is_empty(), |kernel, fd| kernel.write(fd, bytes))
     }
 
     /// Writes several pieces, one after the other, as [`async_write`](Self::async_write) does
@@ -73,21 +68,37 @@ impl<S: System> Source<S> {
     /// # Errors
     ///
     /// Those of writev(2); [`Reason`] `Closed`.
-    pub async fn async_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        if pieces.iter().all(|piece| piece.is_empty()) {
-            return self.nothing();
-        }
-        self.operate(Mode::Write, |kernel, fd| kernel.write_vectored(fd, pieces)).await
+    pub fn async_write_vectored(
+        &self,
+        pieces: &[IoSlice<'_>],
+    ) -> impl Future<Output = io::Result<usize>> {
+        let empty = pieces.iter().all(|piece| piece.is_empty());
+        self.write_plainly(empty, |kernel, fd| kernel.write_vectored(fd, pieces))
+    }
+
+    /// A write in the async style; `empty`: of no bytes.
+    fn write_plainly(
+        &self,
+        empty: bool,
+        mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<usize>,
+    ) -> impl Future<Output = io::Result<usize>> {
+        let mut operation = Operation::new(self, Mode::Write);
+        poll_fn(move |cx| match empty {
+            true => Poll::Ready(self.nothing()),
+            false => operation.poll(cx.waker(), &mut call),
+        })
     }
 
     /// One operation in the async style.
-    pub(crate) async fn operate<T>(
+    // Not an `async fn`, as those that call it for each read and write are none: of each of those a future keeps its
+    // arguments twice, and what is parked by the thousand should be small.
+    pub(crate) fn operate<T>(
         &self,
         mode: Mode,
         mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<T>,
-    ) -> io::Result<T> {
+    ) -> impl Future<Output = io::Result<T>> {
         let mut operation = Operation::new(self, mode);
-        poll_fn(|cx| operation.poll(cx.waker(), &mut call)).await
+        poll_fn(move |cx| operation.poll(cx.waker(), &mut call))
     }
 
     /// One operation in the blocking style.

@@ -63,6 +63,8 @@ enum Right {
     Queued(Ticket),
     /// It has it.
     Held,
+    /// It has had all it will ever have.
+    Over,
 }
 
 impl<'a, S: System> Operation<'a, S> {
@@ -186,12 +188,17 @@ impl<'a, S: System> Operation<'a, S> {
     }
 
     /// Gets the right, and enters as a user.
+    ///
+    /// # Panics
+    ///
+    /// When the operation has ended: somebody polls a future that was ready.
     pub(crate) fn begin(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
         let Operation { source, mode, .. } = *self;
         let turn = match self.right {
             Right::None => source.lock.lock(mode, waker),
             Right::Queued(ticket) => source.lock.look(mode, ticket, waker),
             Right::Held => return Poll::Ready(self.enter()),
+            Right::Over => panic!("a future of the poller was polled after it had been ready"),
         };
         match (turn, &self.right) {
             (Turn::Queued(ticket), _) => {
@@ -199,7 +206,7 @@ impl<'a, S: System> Operation<'a, S> {
                 Poll::Pending
             }
             (Turn::Refused(refused), _) => {
-                self.right = Right::None;
+                self.right = Right::Over;
                 Poll::Ready(Err(why(refused)))
             }
             (Turn::Own { drained }, Right::None) => {
@@ -319,8 +326,8 @@ impl<'a, S: System> Operation<'a, S> {
         self.retract();
         let Operation { source, mode, .. } = *self;
         let user = core::mem::take(&mut self.user);
-        let held = match core::mem::replace(&mut self.right, Right::None) {
-            Right::None => false,
+        let held = match core::mem::replace(&mut self.right, Right::Over) {
+            Right::None | Right::Over => false,
             Right::Queued(ticket) => source.lock.abandon(mode, ticket), // NP-FD-7
             Right::Held => true,
         };

@@ -92,13 +92,16 @@ impl<'a, S: System> Operation<'a, S> {
 
 impl<S: System> Source<S> {
     /// A plain read in the async style.
-    pub(crate) async fn read_plainly(
+    pub(crate) fn read_plainly(
         &self,
         room: usize,
         mut call: impl FnMut(&S::Kernel, &Fd<S>) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    ) -> impl Future<Output = io::Result<usize>> {
         let mut operation = Operation::new(self, Mode::Read);
-        poll_fn(|cx| operation.poll_to_read(cx.waker(), room, &mut call)).await
+        poll_fn(move |cx| match room {
+            0 => Poll::Ready(self.nothing()),
+            _ => operation.poll_to_read(cx.waker(), room, &mut call),
+        })
     }
 
     /// A plain read in the blocking style.

@@ -35,8 +35,9 @@ use netpoller_spec::slot::{
 };
 use netpoller_spec::token::Generation;
 
-/// The slot of one direction.
+/// The slot of one direction. The word comes first: a notification that wakes nobody looks at nothing else.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slot<S: System> {
     word: S::AtomicU64,
     cell: S::Mutex<Option<Waker>>,

@@ -6,8 +6,8 @@
 //! future has been dropped, on whatever way.
 
 use super::block_on;
-use super::tasks::{Key, Tasks};
-use crate::seam::{Arc, Atomic, Mutex, Ordering, Os, Primitives};
+use super::tasks::{Flag, Key, Tasks};
+use crate::seam::{Arc, Mutex, Os, Primitives};
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -25,47 +25,49 @@ pub(crate) struct Header {
     tasks: Arc<Tasks>,
     /// `None`: the runtime was shut down when the task was spawned.
     key: Option<Key>,
-    /// 1: the task was aborted.
-    aborted: <Os as Primitives>::AtomicU32,
+    flag: Flag,
 }
 
 impl Header {
-    fn is_over(&self) -> bool {
-        // Acquire: pairs with the release in `abort`; `tasks` says who is sure to see it.
-        self.aborted.load(Ordering::Acquire) != 0 || self.tasks.is_closed()
-    }
-
     fn abort(&self) {
-        // Release: pairs with the acquire in `is_over`.
-        self.aborted.store(1, Ordering::Release);
         if let Some(key) = self.key {
-            // If the task has ended, its number may be another one's: that is woken for nothing.
-            self.tasks.wake(key);
+            self.tasks.abort(key, &self.flag);
         }
     }
 }
 
 /// Takes the task off the list when the future is gone.
 struct Ticket {
+    /// Those of the header, which a poll need not touch.
+    tasks: Arc<Tasks>,
     header: Arc<Header>,
     completed: bool,
+}
+
+impl Ticket {
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.tasks.is_over(&self.header.flag)
+    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(key) = self.header.key {
-            self.header.tasks.leave(key, self.completed);
+            self.tasks.leave(key, &self.header.flag, self.completed);
         }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// The future of a task.
+    /// The future of a task. The ticket is in front, in the cache line of what `async_task` keeps: however large the
+    /// future is, a poll finds there whether there is to be one.
+    #[repr(C)]
     pub(crate) struct Guarded<F> {
+        ticket: Ticket,
         // `None`: it has been dropped.
         #[pin]
         future: Option<F>,
-        ticket: Ticket,
     }
 
     impl<F> PinnedDrop for Guarded<F> {
@@ -82,7 +84,7 @@ impl<F: Future> Future for Guarded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let result = if this.ticket.header.is_over() {
+        let result = if this.ticket.is_over() {
             Err(JoinError(Why::Cancelled))
         } else {
             let future = this.future.as_mut().as_pin_mut();
@@ -118,9 +120,8 @@ pub(crate) fn make<F: Future>(
     build: impl FnOnce(Guarded<F>) -> (Runnable, async_task::Task<Output<F::Output>>),
 ) -> (Option<Runnable>, JoinHandle<F::Output>) {
     let key = tasks.enter();
-    let aborted = Atomic::<u32>::new(0);
-    let header = Arc::new(Header { tasks: Arc::clone(tasks), key, aborted });
-    let ticket = Ticket { header: Arc::clone(&header), completed: false };
+    let header = Arc::new(Header { tasks: Arc::clone(tasks), key, flag: Tasks::flag() });
+    let ticket = Ticket { tasks: Arc::clone(tasks), header: Arc::clone(&header), completed: false };
     let (runnable, task) = build(Guarded { future: Some(future), ticket });
     let handle = JoinHandle { task: Some(task.fallible()), header };
     (key.map(|key| tasks.admit(key, runnable.waker())).map(|()| runnable), handle)

@@ -6,6 +6,9 @@
 //!   in which way, and who wants to know when there is none.
 //! * `closed`: whether the runtime takes no tasks any more, and those that are live are to end. Set once, before
 //!   the wakers are collected.
+//! * `flag`, of each task, and outside of the list: whether it is live, aborted, or has left. Written under the lock.
+//! * `ending`: whether the runtime is closed or a live task was aborted. Written under the lock, after what it
+//!   says. Each poll reads it, and the flag of its task only if it says so: that lies in a cache line of its own.
 //!
 //! # Who changes what
 //!
@@ -16,11 +19,11 @@
 //!
 //! # Cancelling a task that may be in a queue, or running
 //!
-//! The flag (`closed`, or that of the task, `task`) is set, and the task is woken. A task looks at both
-//! flags whenever it is polled. If it was not in a queue it comes into one, is polled and sees the
-//! flag. If it was in one already, the wake is a read-modify-write of the state of the task that
-//! does nothing else, and the poll begins with another one (`async_task`): in whatever order they come, either the
-//! poll sees the flag or the wake finds the task running and it is polled once more.
+//! What says it is set (`closed`, or the flag of the task, and then `ending`), and the task is woken. A task looks at
+//! them whenever it is polled. If it was not in a queue it comes into one, is polled and sees it. If it was in one
+//! already, the wake is a read-modify-write of the state of the task that does nothing else, and the poll
+//! begins with another one (`async_task`): in whatever order they come, either the poll sees what was set or the wake
+//! finds the task running and it is polled once more.
 
 use crate::seam::{Atomic, Mutex, Ordering, Os, Primitives};
 use core::task::Waker;
@@ -28,14 +31,24 @@ use core::task::Waker;
 /// The number of a task among those that are live.
 pub(crate) type Key = usize;
 
+/// The flag of a task.
+pub(crate) type Flag = <Os as Primitives>::AtomicU32;
+
+const LIVE: u32 = 0;
+const ABORTED: u32 = 1;
+const LEFT: u32 = 2;
+
 #[derive(Debug)]
 pub(crate) struct Tasks {
     state: <Os as Primitives>::Mutex<State>,
     closed: <Os as Primitives>::AtomicU32,
+    ending: <Os as Primitives>::AtomicU32,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// How many are live and aborted.
+    aborted: usize,
     entries: Vec<Option<Waker>>,
     free: Vec<Key>,
     live: usize,
@@ -53,7 +66,12 @@ pub(crate) struct Ended {
 impl Tasks {
     pub(crate) fn new() -> Tasks {
         let state = Mutex::new(State::default(), |_| None);
-        Tasks { state, closed: Atomic::<u32>::new(0) }
+        Tasks { state, closed: Atomic::<u32>::new(0), ending: Atomic::<u32>::new(0) }
+    }
+
+    /// The flag of a task that comes into being.
+    pub(crate) fn flag() -> Flag {
+        Atomic::<u32>::new(LIVE)
     }
 
     /// A task comes into being. `None`: none may any more.
@@ -75,8 +93,13 @@ impl Tasks {
     }
 
     /// The future of the task has been dropped.
-    pub(crate) fn leave(&self, key: Key, completed: bool) {
+    pub(crate) fn leave(&self, key: Key, flag: &Flag, completed: bool) {
         let mut state = self.state.lock();
+        // Relaxed: both are written under the lock only.
+        if flag.swap(LEFT, Ordering::Relaxed) == ABORTED {
+            state.aborted -= 1;
+            self.say_whether_ending(&state);
+        }
         let waker = state.entries[key].take();
         state.free.push(key);
         state.live -= 1;
@@ -91,12 +114,37 @@ impl Tasks {
         when_empty.into_iter().for_each(Waker::wake);
     }
 
-    /// Wakes the task that has this number, if there is one.
-    pub(crate) fn wake(&self, key: Key) {
-        let waker = self.state.lock().entries[key].clone();
+    /// The task that has this number and this flag is to end, unless it has left.
+    pub(crate) fn abort(&self, key: Key, flag: &Flag) {
+        let mut state = self.state.lock();
+        // Relaxed: read under the lock, and published by what comes after it.
+        if flag.load(Ordering::Relaxed) != LIVE {
+            return;
+        }
+        flag.store(ABORTED, Ordering::Relaxed);
+        state.aborted += 1;
+        self.say_whether_ending(&state);
+        let waker = state.entries[key].clone();
+        drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Whether the task that has this flag is to end.
+    #[inline]
+    pub(crate) fn is_over(&self, flag: &Flag) -> bool {
+        // Acquire: pairs with the release in `say_whether_ending`; see above for who is sure to see it.
+        let ending = self.ending.load(Ordering::Acquire) != 0;
+        // Relaxed: it was written before what was just read.
+        ending && (self.is_closed() || flag.load(Ordering::Relaxed) == ABORTED)
+    }
+
+    /// Under the lock.
+    fn say_whether_ending(&self, state: &State) {
+        let ending = self.is_closed() || state.aborted > 0;
+        // Release: pairs with the acquire in `is_over`, and publishes the flag of the task.
+        self.ending.store(u32::from(ending), Ordering::Release);
     }
 
     /// No task may come into being any more, and all that live are to end. Returns their wakers, which
@@ -105,6 +153,7 @@ impl Tasks {
         let state = self.state.lock();
         // Release: pairs with the acquire in `is_closed`; see above for who is sure to see it.
         self.closed.store(1, Ordering::Release);
+        self.say_whether_ending(&state);
         state.entries.iter().flatten().cloned().collect()
     }
 
@@ -128,5 +177,31 @@ impl Tasks {
 
     pub(crate) fn ended(&self) -> Ended {
         self.state.lock().ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_end_is_looked_for_only_while_somebody_is() {
+        let tasks = Tasks::new();
+        let [one, other] = [(); 2].map(|()| (tasks.enter().expect("it is open"), Tasks::flag()));
+        let ending = |tasks: &Tasks| tasks.ending.load(Ordering::Relaxed) != 0;
+        tasks.abort(one.0, &one.1);
+        tasks.abort(one.0, &one.1);
+        assert!(tasks.is_over(&one.1) && !tasks.is_over(&other.1), "one of two was aborted");
+        tasks.leave(one.0, &one.1, false);
+        assert!(!ending(&tasks), "the only one that was aborted has left");
+        let next = (tasks.enter().expect("it is open"), Tasks::flag());
+        assert_eq!(next.0, one.0, "the number is used again");
+        tasks.abort(one.0, &one.1);
+        assert!(!ending(&tasks) && !tasks.is_over(&next.1), "one that has left cannot be aborted");
+        assert!(tasks.close().is_empty(), "no task has left a waker");
+        assert!(tasks.is_over(&other.1) && tasks.is_over(&next.1), "all are to end");
+        tasks.abort(other.0, &other.1);
+        tasks.leave(other.0, &other.1, false);
+        assert!(tasks.is_over(&next.1), "the runtime is closed for good");
     }
 }
