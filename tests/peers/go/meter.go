@@ -29,6 +29,7 @@ type Sample struct {
 	Processor float64 `json:"processor"`
 	Early     uint64  `json:"early"`
 	GrownKib  int64   `json:"grown_kib"`
+	Resident  int64   `json:"resident_kib"`
 }
 
 func sampleOf(ops uint64, times []float64) Sample {
@@ -118,6 +119,7 @@ func (m *Meter) sample() Sample {
 	sample := sampleOf(m.ops, times)
 	sample.Processor = float64(m.ended-m.began) / float64(m.ops)
 	sample.GrownKib = residentKib() - m.resident
+	sample.Resident = m.resident
 	return sample
 }
 

@@ -53,7 +53,8 @@ impl Cold {
     }
 }
 
-/// Connections over the loopback device, both ends: none blocks, none waits for more to send.
+/// Connections over the loopback device, both ends, for those who do not make them themselves: none blocks, none waits
+/// for more to send.
 pub(crate) fn tcp_pairs(count: usize) -> io::Result<Vec<(TcpStream, TcpStream)>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;

@@ -30,6 +30,9 @@ pub(crate) struct Sample {
     /// By how much the memory of the process has grown while it was measured.
     #[serde(default)]
     pub(crate) grown_kib: i64,
+    /// The memory of the process that was in use when the measuring began.
+    #[serde(default)]
+    pub(crate) resident_kib: i64,
 }
 
 impl Sample {
@@ -129,7 +132,8 @@ impl Meter {
         let (resident, begin) = *self.began.lock().expect("no panic");
         let took = self.ended.load(Ordering::Relaxed) - begin;
         let processor = took as f64 / self.ops as f64;
-        Sample { processor, grown_kib: resident_kib() - resident, ..sample }
+        let grown_kib = resident_kib() - resident;
+        Sample { processor, grown_kib, resident_kib: resident, ..sample }
     }
 }
 

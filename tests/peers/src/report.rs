@@ -60,6 +60,10 @@ impl Cell {
         quartiles / self.p50()
     }
 
+    fn resident(&self) -> f64 {
+        self.at(0.5, |sample| sample.resident_kib as f64) * 1024.0
+    }
+
     fn early(&self) -> u64 {
         self.samples.iter().map(|sample| sample.early).sum()
     }
@@ -197,6 +201,15 @@ fn ratio(cell: &Cell, to: Option<&Cell>) -> String {
     to.map_or(String::new(), |to| format!("{:.2}", cell.p50() / to.p50()))
 }
 
+/// The memory of the process that one more idle descriptor takes, with whoever waits to read from it.
+fn bytes_each(few: &Cell, many: &Cell) -> String {
+    let more = many.work.param.saturating_sub(few.work.param);
+    match more {
+        0 => "?".to_owned(),
+        more => nanos(((many.resident() - few.resident()) / more as f64).round()),
+    }
+}
+
 fn calls(cell: &Cell) -> String {
     cell.calls.map_or("?".to_owned(), |calls| format!("{:.1}", calls.abs()))
 }
@@ -280,10 +293,10 @@ fn matrix(cells: &[Cell]) -> String {
         };
     }
     let _ = match idle {
-        true => writeln!(text, " | last / first | ours | system calls |"),
+        true => writeln!(text, " | last / first | ours | system calls | bytes for each idle one |"),
         false => writeln!(text, " | too early |"),
     };
-    let more = if idle { 3 } else { 1 };
+    let more = if idle { 4 } else { 1 };
     let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len() + more));
     let mut peers: Vec<&Cell> = cells.iter().filter(|cell| cell.case.id == last.case.id).collect();
     let ours = reference(&peers);
@@ -303,10 +316,11 @@ fn matrix(cells: &[Cell]) -> String {
             true => {
                 writeln!(
                     text,
-                    " | {} | {} | {} |",
+                    " | {} | {} | {} | {} |",
                     ratio(end, row.first().copied()),
                     ratio(end, ours),
-                    calls(end)
+                    calls(end),
+                    row.first().map_or("?".to_owned(), |first| bytes_each(first, end)),
                 )
             }
             false => writeln!(text, " | {} |", row.iter().map(|cell| cell.early()).sum::<u64>()),

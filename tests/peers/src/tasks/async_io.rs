@@ -6,7 +6,7 @@ use async_io::{Async, Timer, block_on};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
 use std::future::Future;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -104,16 +104,20 @@ macro_rules! runtime {
                 Async::new_nonblocking(stream)
             }
 
-            fn tcp(stream: TcpStream) -> io::Result<Self::Tcp> {
-                Async::new_nonblocking(stream)
-            }
-
             fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
                 Async::new(listener)
             }
 
             async fn accept(listener: &Self::Listener) -> io::Result<Self::Tcp> {
                 listener.accept().await.map(|(stream, _)| stream)
+            }
+
+            async fn connect(to: SocketAddr) -> io::Result<Self::Tcp> {
+                Async::<TcpStream>::connect(to).await
+            }
+
+            fn send_at_once(stream: &Self::Tcp) -> io::Result<()> {
+                stream.get_ref().set_nodelay(true)
             }
 
             fn deadline() -> io::Result<Limit> {

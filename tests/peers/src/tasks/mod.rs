@@ -67,12 +67,14 @@ pub(crate) trait Runtime: 'static {
     /// Takes over a socket that does not block.
     fn adopt(stream: std::os::unix::net::UnixStream) -> io::Result<Self::Pair>;
 
-    /// The same.
-    fn tcp(stream: std::net::TcpStream) -> io::Result<Self::Tcp>;
-
     fn listener(listener: TcpListener) -> io::Result<Self::Listener>;
 
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+
+    fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+
+    /// Nothing waits for more to send (`TCP_NODELAY`).
+    fn send_at_once(stream: &Self::Tcp) -> io::Result<()>;
 
     /// A descriptor with a deadline, or whatever has one here.
     fn deadline() -> io::Result<Self::Deadline>;
@@ -260,11 +262,16 @@ async fn ring<R: Runtime>(work: Work) -> Sample {
     meter.sample()
 }
 
-async fn accept<R: Runtime>(work: Work) -> Sample {
+/// A listener on the loopback device.
+fn listener<R: Runtime>() -> (R::Listener, SocketAddr) {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let port = listener.local_addr().expect("it is bound").port();
-    let listener = R::listener(listener).expect("a listener");
-    tell_port(port);
+    let address = listener.local_addr().expect("it is bound");
+    (R::listener(listener).expect("a listener"), address)
+}
+
+async fn accept<R: Runtime>(work: Work) -> Sample {
+    let (listener, address) = listener::<R>();
+    tell_port(address.port());
     let meter = Arc::new(Meter::new(&work));
     let done = Latch::new(meter.all());
     for _ in 0..meter.all() {
@@ -384,9 +391,13 @@ pub(crate) const BUFFER: usize = 1024;
 async fn tcp<R: Runtime>(work: Work) -> Sample {
     let meter = Arc::new(Meter::new(&work).in_swarms_of(work.param));
     let done = Latch::new(work.param);
-    let pairs = hot::tcp_pairs(work.param as usize).expect("connections");
-    for (near, far) in pairs {
-        let (mut near, mut far) = (R::tcp(near).expect("adopted"), R::tcp(far).expect("adopted"));
+    let (listener, address) = listener::<R>();
+    for _ in 0..work.param {
+        let mut near = R::connect(address).await.expect("a connection");
+        let mut far = R::accept(&listener).await.expect("a connection");
+        for stream in [&near, &far] {
+            R::send_at_once(stream).expect("a socket");
+        }
         R::spawn(async move {
             let mut message = [0; BUFFER];
             loop {

@@ -3,29 +3,40 @@
 use super::{Deadline, Event, Runtime, Stream};
 use crate::meter::{Sample, Times, Work};
 use netpoller::runtime::{self, Builder, LocalRuntime};
-use netpoller::{Poller, Source, TcpListener};
+use netpoller::{Poller, Source, TcpListener, TcpStream};
 use std::future::Future;
 use std::io;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-impl Stream for Source {
-    async fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.async_read(buffer).await
-    }
+macro_rules! stream {
+    ($name:ty) => {
+        impl Stream for $name {
+            async fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.async_read(buffer).await
+            }
 
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.async_write(bytes).await
-    }
+            async fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.async_write(bytes).await
+            }
 
-    async fn recv_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
-        self.set_read_deadline(Some(runtime::now().saturating_add(limit)))?;
-        self.async_read(buffer).await
-    }
+            async fn recv_within(
+                &mut self,
+                buffer: &mut [u8],
+                limit: Duration,
+            ) -> io::Result<usize> {
+                self.set_read_deadline(Some(runtime::now().saturating_add(limit)))?;
+                self.async_read(buffer).await
+            }
+        }
+    };
 }
+
+stream!(Source);
+stream!(TcpStream);
 
 impl Deadline for Source {
     fn set(&mut self, far: Duration) {
@@ -94,7 +105,7 @@ macro_rules! runtime {
     ($name:ident, $run:item, $spawn:path) => {
         impl Runtime for $name {
             type Pair = Source;
-            type Tcp = Source;
+            type Tcp = TcpStream;
             type Listener = TcpListener;
             type Deadline = Source;
 
@@ -120,18 +131,22 @@ macro_rules! runtime {
                 registered(stream)
             }
 
-            fn tcp(stream: TcpStream) -> io::Result<Source> {
-                registered(stream)
-            }
-
             fn listener(listener: std::net::TcpListener) -> io::Result<TcpListener> {
                 let address = listener.local_addr()?;
                 drop(listener);
                 TcpListener::bind_on(&Poller::current()?, address)
             }
 
-            async fn accept(listener: &TcpListener) -> io::Result<Source> {
-                listener.async_accept().await.map(|(stream, _)| stream.into_source())
+            async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+                listener.async_accept().await.map(|(stream, _)| stream)
+            }
+
+            async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+                TcpStream::async_connect_on(&Poller::current()?, to).await
+            }
+
+            fn send_at_once(stream: &TcpStream) -> io::Result<()> {
+                stream.set_nodelay(true)
             }
 
             fn deadline() -> io::Result<Source> {

@@ -3,7 +3,7 @@
 use super::{Deadline, Runtime, Stream};
 use std::future::Future;
 use std::io;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::os::unix::net;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
@@ -103,10 +103,6 @@ macro_rules! runtime {
                 UnixStream::from_std(stream)
             }
 
-            fn tcp(stream: TcpStream) -> io::Result<tokio::net::TcpStream> {
-                tokio::net::TcpStream::from_std(stream)
-            }
-
             fn listener(listener: std::net::TcpListener) -> io::Result<TcpListener> {
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener)
@@ -114,6 +110,14 @@ macro_rules! runtime {
 
             async fn accept(listener: &TcpListener) -> io::Result<tokio::net::TcpStream> {
                 listener.accept().await.map(|(stream, _)| stream)
+            }
+
+            async fn connect(to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+                tokio::net::TcpStream::connect(to).await
+            }
+
+            fn send_at_once(stream: &tokio::net::TcpStream) -> io::Result<()> {
+                stream.set_nodelay(true)
             }
 
             fn deadline() -> io::Result<Limit> {
