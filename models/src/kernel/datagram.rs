@@ -301,6 +301,9 @@ pub(super) fn connect<P: Primitives>(
         let wakes = Wakes::of(watchers, key::SOCKET_OUT);
         (old, wakes)
     };
+    if let Some((_, old)) = &old {
+        old.lock().waiting.retain(|(waiting, _)| *waiting != serial);
+    }
     wakes.deliver();
     if let Some((old_name, old)) = old
         && old_name != name

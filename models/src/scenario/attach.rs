@@ -30,6 +30,7 @@ pub const ALL: &[Scenario] = &[
     detach_twice::SCENARIO,
     break_before_attach::SCENARIO,
     attach_between_two_waiters::SCENARIO,
+    attach_during_a_poll::SCENARIO,
 ];
 
 scenario! {
@@ -319,6 +320,38 @@ scenario! {
                 drop(attached);
                 E::forget(1);
                 writes_and_ends::<E>(&[&to_two]);
+            })
+            .finally(over_without(poller, ends))
+    }
+}
+
+scenario! {
+    /// A loop that is not attached polls once, for a break that was asked for before. Whoever begins to wait
+    /// meanwhile sits on the bench; then somebody begins to drive, and goes after the loop: the one on
+    /// the bench has to be called.
+    family: Attach;
+    rules: "NP-TURN-2 NP-TURN-5 NP-TURN-7 NP-TURN-8";
+    from: "whoever has a seat already is called by the last one that goes";
+    fn attach_during_a_poll<E>() -> Plan {
+        let poller = undriven::<E>();
+        let [reader, writer] = pipe(&poller);
+        poller.wake().expect("the simulated kernel takes tokens");
+        let (polls, driver) = (poller.clone(), poller.clone());
+        let ends = kept([&reader, &writer]);
+        Plan::new()
+            .thread("waiter", move || waits_and_ends::<E>(&reader))
+            .thread("loop", move || {
+                let mut ready = Ready::with_batch(2);
+                polls.poll(&mut ready, None).expect("the simulated kernel polls");
+                ready.wake_all();
+                ended::<E>();
+            })
+            .thread("driver", move || {
+                let attached = driver.attach();
+                E::forget(2);
+                drop(attached);
+                E::forget(1);
+                writes_and_ends::<E>(&[&writer]);
             })
             .finally(over_without(poller, ends))
     }
