@@ -298,16 +298,18 @@ impl<S: System> FdLock<S> {
     }
 
     /// The holder of a right gives it up; `leaving`: and leaves as a user; `drained`: there is nothing more to read.
+    /// Mostly there is nothing left to do then.
     #[inline]
-    pub(crate) fn unlock(&self, mode: Mode, leaving: bool, drained: bool) -> GivenUp {
+    pub(crate) fn unlock(&self, mode: Mode, leaving: bool, drained: bool) -> Option<GivenUp> {
         let guess = match (mode, leaving) {
             (_, false) => self.newest(),
             (Mode::Read, true) => Word::alone(Some(mode)), // which is not drained (NP-READ-4)
             (Mode::Write, true) => self.expected(Word::alone(Some(mode))),
         };
         match self.apply(guess, |word| fd::unlock(word, mode, leaving, drained)) {
-            Unlocked::Free(left) => GivenUp::nothing(left),
-            Unlocked::HandOn => self.unlock_for_others(mode, leaving, drained),
+            Unlocked::Free(Left::Nothing) => None,
+            Unlocked::Free(left) => Some(GivenUp::nothing(left)),
+            Unlocked::HandOn => Some(self.unlock_for_others(mode, leaving, drained)),
         }
     }
 

@@ -332,7 +332,11 @@ impl<'a, S: System> Operation<'a, S> {
             Right::Held => true,
         };
         match (held, user) {
-            (true, user) => source.given_up(source.lock.unlock(mode, user, self.drains)),
+            (true, user) => {
+                if let Some(more) = source.lock.unlock(mode, user, self.drains) {
+                    source.given_up(more);
+                }
+            }
             (false, true) => source.given_up(GivenUp::nothing(source.lock.leave(None))),
             (false, false) => {}
         }
@@ -340,15 +344,12 @@ impl<'a, S: System> Operation<'a, S> {
 }
 
 impl<S: System> Source<S> {
-    /// Does what is left to do after a right was given up, which mostly is nothing.
-    #[inline]
+    /// Does what is left to do after a right was given up.
+    #[cold]
     fn given_up(&self, GivenUp { left, next, polls }: GivenUp) {
-        let woken = self.left(left);
-        if woken.is_some() || next.is_some() || !polls.is_empty() {
-            // All, and last: a waker that panics keeps nobody asleep.
-            let woken = woken.into_iter().flat_map(Woken::all);
-            wake(woken.chain([next]).chain(polls.into_iter().map(Some)));
-        }
+        // All, and last: a waker that panics keeps nobody asleep.
+        let woken = self.left(left).into_iter().flat_map(Woken::all);
+        wake(woken.chain([next]).chain(polls.into_iter().map(Some)));
     }
 }
 

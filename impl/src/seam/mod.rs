@@ -210,7 +210,9 @@ impl Instant {
     /// This instant plus `delay`, or the last instant there is.
     #[must_use]
     pub fn saturating_add(self, delay: core::time::Duration) -> Instant {
-        Instant(u64::try_from(delay.as_nanos()).map_or(u64::MAX, |d| self.0.saturating_add(d)))
+        let seconds = delay.as_secs().saturating_mul(1_000_000_000);
+        let delay = seconds.saturating_add(u64::from(delay.subsec_nanos()));
+        Instant(self.0.saturating_add(delay))
     }
 
     /// What is left from `now` until this instant; zero when it has passed.

@@ -22,7 +22,7 @@
 //!
 //! [`spawn`] is the only place in this crate that starts a thread.
 
-use super::{Arc, Atomic, Instant, Mutex, OnceLock, Ordering, Parker, Primitives, System};
+use super::{Arc, Atomic, Instant, Mutex, Ordering, Parker, Primitives, System};
 use crate::observe::Step;
 use crate::poller::Poller;
 pub use crate::sys::{Descriptor, PollQueue, PosixPoll};
@@ -110,10 +110,7 @@ system! {
 }
 
 fn now() -> Instant {
-    static START: OnceLock<std::time::Instant> = OnceLock::new();
-    let nanos = START.get_or_init(std::time::Instant::now).elapsed().as_nanos();
-    // 2^64 nanoseconds are 584 years.
-    Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Instant::from_nanos(crate::sys::nanos())
 }
 
 macro_rules! atomic {

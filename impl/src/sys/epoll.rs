@@ -12,6 +12,9 @@
 //! not have it (before 5.11, or a sandbox that refuses it) `epoll_wait` takes milliseconds, and
 //! the rest is rounded up. Which of the two it is, is found out once per process.
 //!
+//! A timeout costs even a wait that finds something at once: the kernel reads it, and the clock, before it looks. So
+//! where waits are likely to find something, one with a timeout looks without one first ([`Luck`]).
+//!
 //! # Out of scope
 //!
 //! The flag of the break, which decides whether a token is written at all, and the election of
@@ -19,7 +22,7 @@
 
 use super::{Failure, Returned, fd, millis_up};
 use crate::seam::{Event, RegisterFault, Timeout};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
@@ -44,6 +47,38 @@ const BOTH_DIRECTIONS: u32 =
 pub struct EventQueue {
     epoll: OwnedFd,
     eventfd: OwnedFd,
+    luck: Luck,
+}
+
+/// Whether the next wait is likely to find something at once. A look that finds nothing was in vain, and costs a system
+/// call; so after it so many waits pass until the next one is tried. Guesses by several threads may get lost.
+#[derive(Debug)]
+struct Luck {
+    /// How many waits are to pass until one is tried. 0: the last one that was tried has found something.
+    pause: AtomicU32,
+}
+
+impl Luck {
+    const PAUSE: u32 = 64;
+
+    const fn new() -> Luck {
+        Luck { pause: AtomicU32::new(Luck::PAUSE) }
+    }
+
+    /// A wait is about to begin: whether it is to look first.
+    fn is_to_be_tried(&self) -> bool {
+        // Relaxed, here and below: nothing depends on it but time.
+        let pause = self.pause.load(Ordering::Relaxed);
+        if pause > 0 {
+            self.pause.store(pause - 1, Ordering::Relaxed);
+        }
+        pause <= 1
+    }
+
+    /// A look has found something, or nothing.
+    fn learn(&self, found: bool) {
+        self.pause.store(if found { 0 } else { Luck::PAUSE }, Ordering::Relaxed);
+    }
 }
 
 impl core::fmt::Debug for EventQueue {
@@ -109,7 +144,7 @@ pub(super) fn queue() -> io::Result<EventQueue> {
     let number = eventfd.as_raw_fd();
     control(&epoll, libc::EPOLL_CTL_ADD, number, Bits::IN.0, Token::BREAK)
         .map_err(|e| Failure::of("epoll_ctl(ADD) of the break", number, e))?;
-    Ok(EventQueue { epoll, eventfd })
+    Ok(EventQueue { epoll, eventfd, luck: Luck::new() })
 }
 
 fn no_queue(call: &'static str, error: io::Error) -> io::Error {
@@ -150,7 +185,7 @@ pub(super) fn wait(queue: &EventQueue, batch: &mut Harvest, timeout: Timeout) ->
     let harvested = match timeout {
         Timeout::Zero => wait_millis(number, batch, 0),
         Timeout::Never => wait_millis(number, batch, -1),
-        Timeout::After(delay) => wait_for(number, batch, delay),
+        Timeout::After(delay) => look_and_wait(queue, batch, delay),
     };
     match harvested {
         Ok(count) => {
@@ -161,6 +196,18 @@ pub(super) fn wait(queue: &EventQueue, batch: &mut Harvest, timeout: Timeout) ->
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
         Err(error) => Err(Failure::of("epoll_wait", number, error)),
     }
+}
+
+fn look_and_wait(queue: &EventQueue, batch: &mut Harvest, delay: Duration) -> io::Result<usize> {
+    let number = queue.epoll.as_raw_fd();
+    if queue.luck.is_to_be_tried() {
+        let count = wait_millis(number, batch, 0)?;
+        queue.luck.learn(count > 0);
+        if count > 0 {
+            return Ok(count);
+        }
+    }
+    wait_for(number, batch, delay)
 }
 
 /// Whether this process has been told that there is no `epoll_pwait2`. Only a hint that saves a
@@ -244,6 +291,48 @@ pub(super) fn drain(queue: &EventQueue) -> io::Result<()> {
                 io::ErrorKind::WouldBlock => return Ok(()),
                 _ => return Err(Failure::of("read from the break", number, error)),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_a_little(queue: &EventQueue) -> usize {
+        let mut batch = Harvest::new(2);
+        wait(queue, &mut batch, Timeout::After(Duration::from_millis(1))).expect("it waits");
+        batch.count()
+    }
+
+    fn pause(queue: &EventQueue) -> u32 {
+        queue.luck.pause.load(Ordering::Relaxed)
+    }
+
+    /// However a wait begins, it finds what is there, and ends no earlier than its timeout where nothing is.
+    #[test]
+    fn a_wait_looks_first_where_the_one_before_has_found_something_at_once() {
+        let queue = queue().expect("an event queue");
+        post(&queue).expect("a token");
+        for left in (0..Luck::PAUSE).rev() {
+            assert_eq!(wait_a_little(&queue), 1, "the token is there");
+            assert_eq!(pause(&queue), left, "so many waits are left until one is tried");
+        }
+        for _ in 0..3 {
+            assert_eq!(wait_a_little(&queue), 1, "the token is there");
+            assert_eq!(pause(&queue), 0, "a look that found something is tried again");
+        }
+        drain(&queue).expect("the token");
+        for passed in 0..3 {
+            let begin = std::time::Instant::now();
+            assert_eq!(wait_a_little(&queue), 0, "nothing is there");
+            let took = begin.elapsed();
+            assert!(took >= Duration::from_millis(1), "the wait ended after {took:?}");
+            assert_eq!(
+                pause(&queue),
+                Luck::PAUSE - passed,
+                "a look was in vain, and is not repeated"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `open` | files that have a name; safe code only |
 //! | [`socket`] | what can be done with sockets only |
 //! | [`datagram`] | messages, by name and without; groups |
+//! | `clock` | the clock of deadlines |
 //! | `epoll` | the event queue of Linux: the epoll, its eventfd, waiting with a timeout |
 //! | [`poll`] | poll(2), and the pipes that break it; the queue made of them is [`crate::level`] |
 //! | `process` | which process this is, without a call as long as it is the same |
@@ -33,6 +34,7 @@
 #![allow(unsafe_code)]
 
 mod address;
+mod clock;
 mod datagram;
 #[cfg(target_os = "linux")]
 mod epoll;
@@ -48,6 +50,7 @@ mod process;
 mod socket;
 mod standard;
 
+pub(crate) use clock::nanos;
 #[cfg(target_os = "linux")]
 pub use epoll::{EventQueue, Harvest};
 pub use fd::Descriptor;
