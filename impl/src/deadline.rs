@@ -281,7 +281,9 @@ impl<S: System> Poller<S> {
         let Consequences { wakers, break_poller, taken } = done.map_err(Reason::from)?;
         let _taken = in_flight.taken(taken);
         let broken = if break_poller { self.break_poll() } else { Ok(()) }; // NP-TIME-12
-        wake(wakers); // last: a waker that panics leaves nothing half done
+        if taken > 0 {
+            wake(wakers); // last: a waker that panics leaves nothing half done
+        }
         broken
     }
 }

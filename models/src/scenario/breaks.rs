@@ -27,6 +27,7 @@ pub const ALL: &[Scenario] = &[
     break_is_taken::SCENARIO,
     break_between_drain_and_clear::SCENARIO,
     break_two_breakers_two_pollers::SCENARIO,
+    break_three_breakers_two_pollers::SCENARIO,
     break_three_breakers::SCENARIO,
     break_left_by_a_passing_poll::SCENARIO,
     break_reported_to_a_passing_poll::SCENARIO,
@@ -234,33 +235,47 @@ scenario! {
     rules: "NP-BREAK-1 NP-BREAK-2 NP-BREAK-4";
     from: "loom litmus tests of the break, with two on both sides";
     fn break_two_breakers_two_pollers<E>() -> Plan {
-        let bench = Bench::<E>::new();
-        bench.poller.wake().expect("the stub takes tokens");
-        let works = [(); 2].map(|()| Arc::new(E::AtomicU32::new(0)));
-        let seen = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let poller = || {
-            let (bench, works, seen) = (bench.clone(), works.clone(), seen.clone());
-            move || {
-                bench.poller.poll(&mut Ready::with_batch(1), None).expect("the stub reports");
-                for (work, seen) in works.iter().zip(&seen) {
-                    if work.load(Ordering::Relaxed) == 1 {
-                        seen.store(true, Ordering::Relaxed);
-                    }
+        breakers_and_two_pollers::<E, 2>(["breaker-1", "breaker-2"])
+    }
+}
+
+scenario! {
+    /// The same with three breakers: five threads.
+    family: Break;
+    rules: "NP-BREAK-1 NP-BREAK-2 NP-BREAK-4";
+    from: "loom litmus tests of the break, with more than one on both sides";
+    fn break_three_breakers_two_pollers<E>() -> Plan {
+        breakers_and_two_pollers::<E, 3>(["breaker-1", "breaker-2", "breaker-3"])
+    }
+}
+
+/// A break is on its way. Each breaker publishes a piece of work and breaks; two pollers poll once.
+fn breakers_and_two_pollers<E: Engine, const N: usize>(names: [&'static str; N]) -> Plan {
+    let bench = Bench::<E>::new();
+    bench.poller.wake().expect("the stub takes tokens");
+    let works = [(); N].map(|()| Arc::new(E::AtomicU32::new(0)));
+    let seen = [(); N].map(|()| Arc::new(AtomicBool::new(false)));
+    let poller = || {
+        let (bench, works, seen) = (bench.clone(), works.clone(), seen.clone());
+        move || {
+            bench.poller.poll(&mut Ready::with_batch(1), None).expect("the stub reports");
+            for (work, seen) in works.iter().zip(&seen) {
+                if work.load(Ordering::Relaxed) == 1 {
+                    seen.store(true, Ordering::Relaxed);
                 }
             }
-        };
-        let breaker = |work: &Arc<E::AtomicU32>| {
-            let (bench, work) = (bench.clone(), Arc::clone(work));
-            move || publish_and_wake::<E>(&bench.poller, &work)
-        };
-        let [one, two] = &works;
-        Plan::new()
-            .thread("poller-1", poller())
-            .thread("poller-2", poller())
-            .thread("breaker-1", breaker(one))
-            .thread("breaker-2", breaker(two))
-            .finally(move || seen.iter().for_each(|seen| seen_or_pending(&bench, seen)))
-    }
+        }
+    };
+    let breaker = |work: &Arc<E::AtomicU32>| {
+        let (bench, work) = (bench.clone(), Arc::clone(work));
+        move || publish_and_wake::<E>(&bench.poller, &work)
+    };
+    let pollers = Plan::new().thread("poller-1", poller()).thread("poller-2", poller());
+    let all = names
+        .into_iter()
+        .zip(&works)
+        .fold(pollers, |plan, (name, work)| plan.thread(name, breaker(work)));
+    all.finally(move || seen.iter().for_each(|seen| seen_or_pending(&bench, seen)))
 }
 
 scenario! {

@@ -23,6 +23,7 @@ pub const ALL: &[Scenario] = &[
     first_use_two::SCENARIO,
     first_use_three::SCENARIO,
     first_use_four::SCENARIO,
+    first_use_five::SCENARIO,
     first_use_under_a_poll::SCENARIO,
     churn_two_owners::SCENARIO,
     churn_under_stale_edges::SCENARIO,
@@ -82,6 +83,16 @@ scenario! {
     from: "the first use of a lazy thing";
     fn first_use_four<E>() -> Plan {
         first_use::<E>(&["owner-1", "owner-2", "owner-3", "owner-4"])
+    }
+}
+
+scenario! {
+    /// The same with five.
+    family: FirstUse;
+    rules: "NP-GEN-5 NP-SLOT-3";
+    from: "the first use of a lazy thing";
+    fn first_use_five<E>() -> Plan {
+        first_use::<E>(&["owner-1", "owner-2", "owner-3", "owner-4", "owner-5"])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Deadlines of both directions: set together, expiring together, and those that part. One entry
 //! in the queue of timers covers both.
 
-use super::bench::Bench;
+use super::bench::{Bench, Waited};
 use super::deadline::{at, set, waits_in_vain};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub const ALL: &[Scenario] = &[
     deadline_in_past_reader_and_writer::SCENARIO,
     deadlines_in_past_two_setters::SCENARIO,
+    deadlines_in_past_two_setters_and_a_close::SCENARIO,
     deadline_parted_by_its_writer::SCENARIO,
     deadline_parted::SCENARIO,
     deadline_parted_both_wait::SCENARIO,
@@ -58,6 +59,40 @@ scenario! {
             .thread("writer", move || waits_in_vain(&two, &writer, Mode::Write))
             .thread("setter-1", move || three.set_read_deadline(at(5)).expect("open"))
             .thread("setter-2", move || four.set_write_deadline(at(5)).expect("open"))
+            .finally(move || {
+                bench.quiescent();
+                drop(source);
+            })
+    }
+}
+
+scenario! {
+    /// The same, and a close: five threads. Whichever comes first, both waiters are released, and nobody who sets a
+    /// deadline after the close takes the end of a wait back.
+    family: DeadlineInPast;
+    rules: "NP-TIME-2 NP-TIME-4 NP-INFO-2 NP-WAIT-2 NP-WAIT-3";
+    from: "the same, and a close: the info word has three writers";
+    fn deadlines_in_past_two_setters_and_a_close<E>() -> Plan {
+        let bench = Bench::<E>::new();
+        bench.advance(10);
+        let source = Arc::new(bench.open());
+        let token = source.token();
+        let waiter = |mode| {
+            let bench = bench.clone();
+            move || {
+                let waited = bench.wait(token, mode);
+                let ended = matches!(waited, Waited::TimedOut | Waited::Closed);
+                assert_that(ended, || format!("the wait for {mode:?} got {waited:?}"));
+            }
+        };
+        let (one, two, world) = (Arc::clone(&source), Arc::clone(&source), bench.clone());
+        // After the close a deadline cannot be set, which is nobody's fault.
+        Plan::new()
+            .thread("reader", waiter(Mode::Read))
+            .thread("writer", waiter(Mode::Write))
+            .thread("setter-1", move || drop(one.set_read_deadline(at(5))))
+            .thread("setter-2", move || drop(two.set_write_deadline(at(5))))
+            .thread("closer", move || world.close(token))
             .finally(move || {
                 bench.quiescent();
                 drop(source);
