@@ -7,9 +7,9 @@
 //! | [`compared`] | Go, tokio, mio and polling beside this crate, and where they are the better choice |
 //! | [`migrating`] | what the calls of mio, polling, tokio's `AsyncFd` and Go become here |
 //! | [`non_goals`] | what is left out, why, and what to do instead |
-//!
-//! No code is here. A page is a file of `impl/docs`, where its links lead to files; the links that
-//! stand before it here come first, and lead to the same places in this documentation.
+
+// A page is a file of `impl/docs`, where its links lead to files. The links that stand before it here come first, and
+// lead to the same places in the documentation.
 
 pub mod io_models {
     //! [NP-BREAK-4]: netpoller_spec::rules#np-break-4
