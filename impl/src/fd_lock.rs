@@ -299,6 +299,7 @@ impl<S: System> FdLock<S> {
 
     /// The holder of a right gives it up; `leaving`: and leaves as a user; `drained`: there is nothing more to read.
     /// Mostly there is nothing left to do then.
+    #[must_use = "the last user has to destroy the descriptor, and the wakers are to be woken"]
     #[inline]
     pub(crate) fn unlock(&self, mode: Mode, leaving: bool, drained: bool) -> Option<GivenUp> {
         let guess = match (mode, leaving) {
