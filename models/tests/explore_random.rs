@@ -2,7 +2,7 @@
 //! depth-first search over all schedules sees.
 //!
 //! Programs of two to four threads with words, locks (with and without a digest of what is in them),
-//! parking, choices, branches that depend on what was seen, and oracles: one that remembers the order
+//! parking, choices, branches that depend on what was seen, sealed calls, and oracles: one that remembers the order
 //! in which it was told things, and one that remembers which calls had begun when others ended. Compared
 //! are the behaviours, what the oracles remembered at the end, whether there is a deadlock, and, with the
 //! search that merges states and leaves nothing out, the number of states. The same is asked of the search in
@@ -57,6 +57,8 @@ enum Step {
     Call(u32, Vec<Step>),
     /// The steps, if what was seen last is odd.
     IfOdd(Vec<Step>),
+    /// The steps, of which the thread remembers whether what it saw last was odd.
+    Sealed(Vec<Step>),
     /// Waits until this thread sleeps.
     AwaitSleep(usize),
 }
@@ -77,6 +79,7 @@ enum Kind {
     Locks,
     Parking,
     Telling,
+    Sealing,
     Everything,
 }
 
@@ -111,7 +114,7 @@ fn few(g: &mut Gen, kind: Kind, depth: usize) -> Vec<Step> {
 fn some_step(g: &mut Gen, kind: Kind, depth: usize) -> Step {
     let kind = match kind {
         Kind::Everything => {
-            let kinds = [Kind::Words, Kind::Locks, Kind::Parking, Kind::Telling];
+            let kinds = [Kind::Words, Kind::Locks, Kind::Parking, Kind::Telling, Kind::Sealing];
             kinds[below(g, kinds.len())]
         }
         // A third of it is something else.
@@ -120,8 +123,12 @@ fn some_step(g: &mut Gen, kind: Kind, depth: usize) -> Step {
     };
     match kind {
         Kind::Words if depth < 2 && below(g, 6) == 0 => Step::IfOdd(few(g, kind, depth)),
+        Kind::Sealing if depth < 2 => {
+            let kind = [Kind::Words, Kind::Locks, Kind::Everything][below(g, 3)];
+            Step::Sealed((0..1 + below(g, 3)).map(|_| some_step(g, kind, depth + 1)).collect())
+        }
         Kind::Locks if depth < 2 => on_a_lock(g, kind, depth),
-        Kind::Words | Kind::Locks | Kind::Everything => on_a_word(g),
+        Kind::Words | Kind::Locks | Kind::Sealing | Kind::Everything => on_a_word(g),
         Kind::Parking => match below(g, 7) {
             0..4 => Step::Unpark(below(g, 3)),
             4..6 => Step::Park,
@@ -139,7 +146,14 @@ fn some_step(g: &mut Gen, kind: Kind, depth: usize) -> Step {
 
 impl Arbitrary for Program {
     fn arbitrary(g: &mut Gen) -> Self {
-        let kinds = [Kind::Words, Kind::Locks, Kind::Parking, Kind::Telling, Kind::Everything];
+        let kinds = [
+            Kind::Words,
+            Kind::Locks,
+            Kind::Parking,
+            Kind::Telling,
+            Kind::Sealing,
+            Kind::Everything,
+        ];
         let kind = kinds[below(g, kinds.len())];
         let threads = 2 + below(g, 3);
         let most = [5, 4, 2][threads - 2];
@@ -253,6 +267,14 @@ impl Shared {
                         self.run(me, inside, seen);
                     }
                 }
+                Step::Sealed(inside) => {
+                    let before = *seen;
+                    *seen = Explore::sealed(|| {
+                        let mut seen = before;
+                        self.run(me, inside, &mut seen);
+                        seen % 2
+                    });
+                }
                 Step::AwaitSleep(thread) => {
                     if *thread < self.parkers.len() {
                         Explore::await_sleep(*thread);
@@ -267,7 +289,7 @@ impl Shared {
         for step in steps {
             match step {
                 Step::Locked(other, ..) | Step::Look(other) if *other == lock => {}
-                Step::Locked(..) | Step::IfOdd(_) | Step::Call(..) => {}
+                Step::Locked(..) | Step::IfOdd(_) | Step::Call(..) | Step::Sealed(_) => {}
                 step => self.run(me, core::slice::from_ref(step), seen),
             }
         }

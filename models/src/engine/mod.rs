@@ -42,6 +42,7 @@ mod outcome;
 mod quiet;
 #[cfg_attr(not(all(feature = "loom", feature = "shuttle")), allow(dead_code))]
 mod record;
+mod sealed;
 mod story;
 mod telling;
 mod threads;
@@ -63,13 +64,16 @@ pub use outcome::{
     Search, Share,
 };
 pub use record::Told;
+pub use sealed::seal_nothing;
 pub use story::{Doing, End, NamedStep, Row, Story, Word};
 pub use threads::Threads;
 
 pub(crate) use digest::{Digest, Words};
 pub(crate) use leaks::count;
 pub(crate) use record::current;
+pub(crate) use sealed::{sealed, unseal};
 
+use core::hash::Hash;
 use netpoller::seam::Primitives;
 
 /// An engine, as a type parameter of a scenario: its primitives, and how it runs a plan.
@@ -148,7 +152,19 @@ pub trait Engine: Primitives + Clone {
     /// It must not hold a lock nor be within a call on the poller. A loop that can come back to the
     /// state it began in is a panic: such a program need not end.
     fn forget(kept: u64) {
-        record::forgets(kept);
+        let _kept = record::forgets(kept);
+    }
+
+    /// Makes a call of which the calling thread remembers nothing but the result: what it observed within is
+    /// no part of its behaviour once the call has returned, and an engine that recognises states takes two
+    /// for the same that differ in it only.
+    ///
+    /// Whatever the call changes that is the thread's own has to be part of the result, and what it changes that
+    /// others can see, and that is neither a primitive of the engine nor absorbed, has to be left alone: a
+    /// call that changes such a thing is not to be sealed. It gives back the locks that it takes. A call on the
+    /// poller lies within it as a whole, or it within one.
+    fn sealed<R: Hash>(call: impl FnOnce() -> R) -> R {
+        sealed::sealed(call)
     }
 
     /// The name of the calling thread in the plan.

@@ -102,6 +102,8 @@ pub(crate) struct Track {
     behaviour: Digest,
     made: u32,
     label: Option<(&'static str, u32)>,
+    /// How often it has changed something that is known by its history only.
+    unsealed: u32,
     /// What it is about to do, while it has not done it.
     pub(crate) entered: Option<(Op, Object)>,
     pub(crate) ended: bool,
@@ -110,7 +112,7 @@ pub(crate) struct Track {
 impl Track {
     fn new(name: &'static str, place: usize) -> Track {
         let behaviour = Digest::new(0xbe4a).with(place as u64).with_text(name);
-        Track { name, behaviour, made: 0, label: None, entered: None, ended: false }
+        Track { name, behaviour, made: 0, label: None, unsealed: 0, entered: None, ended: false }
     }
 }
 
@@ -370,15 +372,60 @@ fn happened(done: impl FnOnce(&mut Record, usize) -> Done) {
 }
 
 /// What the running thread has done so far is no part of its behaviour any more, but for `kept`. Returns what
-/// stands for it: `kept`, and how many objects it has made, which have names by that.
-pub(crate) fn forgets(kept: u64) -> u64 {
+/// stands for it: `kept`, and how many objects it has made, which have names by that. Nothing if it has to be kept,
+/// because it has changed something that is known by it only.
+pub(crate) fn forgets(kept: u64) -> Option<u64> {
     RECORD.with_borrow_mut(|record| {
         let place = current();
-        let Some(track) = record.tracks.get_mut(place) else { return kept };
+        let track = record.tracks.get_mut(place)?;
+        if track.unsealed > 0 {
+            return None;
+        }
         let kept = Digest::new(kept).with(u64::from(track.made)).bits() as u64;
         track.behaviour = Track::new(track.name, place).behaviour.with(kept);
-        kept
+        Some(kept)
     })
+}
+
+/// What was there when a call began that may be sealed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    behaviour: Digest,
+    unsealed: u32,
+}
+
+/// The running thread begins a call that may be sealed.
+pub(crate) fn begin_call() -> Option<Begun> {
+    RECORD.with_borrow(|record| {
+        let Track { behaviour, unsealed, .. } = *record.tracks.get(current())?;
+        Some(Begun { behaviour, unsealed })
+    })
+}
+
+/// The call returns: if it is sealed, what was done in it is no part of the behaviour any more, but for `kept`.
+/// Returns what stands for it then: `kept`, and how many objects the thread has made.
+pub(crate) fn end_call(begun: Option<Begun>, kept: u64) -> Option<u64> {
+    if quiet::panicked() {
+        return None;
+    }
+    RECORD.with_borrow_mut(|record| {
+        let (track, begun) = (record.tracks.get_mut(current())?, begun?);
+        if track.unsealed != begun.unsealed {
+            return None;
+        }
+        let kept = Digest::new(kept).with(u64::from(track.made)).bits() as u64;
+        track.behaviour = begun.behaviour.with(kept);
+        Some(kept)
+    })
+}
+
+/// The calls that the running thread is in are not sealed, and it forgets nothing.
+pub(crate) fn unseal() {
+    RECORD.with_borrow_mut(|record| {
+        if let Some(track) = record.tracks.get_mut(current()) {
+            track.unsealed += 1;
+        }
+    });
 }
 
 /// The running thread has come to its end.

@@ -31,6 +31,7 @@ use super::description::{Description, Watch, Watcher, mask};
 use super::digest::digest;
 use super::epoll::Key;
 use super::{SimFd, SimKernel, Timed};
+use crate::engine::sealed;
 use netpoller::level::{Asked, Multiplexer, NOT_OPEN, Queue, Reports};
 use netpoller::seam::{
     Address, Arc, HowToShut, Instant, Kernel, Kind, Mutex, Parker, Primitives, RegisterFault,
@@ -317,6 +318,22 @@ impl<P: Primitives> Multiplexer for LevelKernel<P> {
     }
 
     fn ask(&self, asked: &mut [Asked], timeout: Timeout) -> io::Result<usize> {
+        // Nothing but what was found gets out.
+        let found = || {
+            let found = self.find(asked, timeout);
+            (found, asked.iter().map(|asked| asked.found).collect::<Vec<_>>())
+        };
+        Ok(sealed(found).0)
+    }
+
+    fn now(&self) -> Instant {
+        self.kernel.now()
+    }
+}
+
+impl<P: Primitives> LevelKernel<P> {
+    /// How many of those that were asked about have been found ready.
+    fn find(&self, asked: &mut [Asked], timeout: Timeout) -> usize {
         let files = self.files(asked);
         let found = match timeout {
             Timeout::Zero => Self::look(asked, &files),
@@ -333,11 +350,7 @@ impl<P: Primitives> Multiplexer for LevelKernel<P> {
             }
         };
         self.nothing_was_closed(asked, &files);
-        Ok(found)
-    }
-
-    fn now(&self) -> Instant {
-        self.kernel.now()
+        found
     }
 }
 

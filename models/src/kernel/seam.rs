@@ -9,6 +9,9 @@
 //!
 //! Sockets of UDP are the one kind that cannot be made here.
 //!
+//! A call that takes locks in here is sealed ([`sealed`]): a thread knows what it returned, and not
+//! what the kernel looked like meanwhile.
+//!
 //! [`SimQueue`] is an event queue and an eventfd that is registered in it, level-triggered, as
 //! the break: two numbers, as on Linux. Descriptors are registered once, edge-triggered.
 
@@ -17,6 +20,7 @@ use super::epoll::Key;
 use super::errno::{Errno, Result};
 use super::table::Opened;
 use super::{Report, SimKernel};
+use crate::engine::sealed;
 use core::sync::atomic::{AtomicBool, Ordering};
 use netpoller::seam::{
     Address, Arc, Batch, Event, HowToShut, Kernel, Kind, Mutex, Primitives, RegisterFault,
@@ -25,6 +29,7 @@ use netpoller::seam::{
 use netpoller_spec::Mode;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::Token;
+use std::hash::Hash;
 use std::io::{self, IoSlice, IoSliceMut};
 
 /// What a descriptor is registered for.
@@ -80,14 +85,32 @@ impl<P: Primitives> SimFd<P> {
         &self.description
     }
 
-    /// A call on what it names, which nobody may close meanwhile either.
-    fn during<T>(&self, call: impl FnOnce(&Description<P>) -> T) -> T {
-        let result = call(self.open());
+    /// A call on what it names, which nobody may close meanwhile either. What it leaves in a buffer is a part
+    /// of what it returns.
+    fn during<T: Hash>(&self, call: impl FnOnce(&Description<P>) -> T) -> T {
+        let result = sealed(|| call(self.open()));
         self.open();
         result
     }
 
+    /// A call that fills a buffer.
+    fn filling(
+        &self,
+        buffer: &mut [u8],
+        call: impl FnOnce(&Description<P>, &mut [u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        let filled = |description: &Description<P>| {
+            let count = call(description, buffer)?;
+            Ok((count, buffer.to_vec()))
+        };
+        Ok(self.during(filled)?.0)
+    }
+
     fn give_back(&self) {
+        sealed(|| self.close());
+    }
+
+    fn close(&self) {
         let number = self.number;
         let first = !self.closed.swap(true, Ordering::Relaxed);
         assert!(first, "the number {number} was closed twice");
@@ -251,7 +274,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn connect(&self, fd: &SimFd<P>, address: &Address) -> io::Result<()> {
-        Ok(self.connect_to(fd.open(), address)?)
+        Ok(sealed(|| self.connect_to(fd.open(), address))?)
     }
 
     fn accept(&self, fd: &SimFd<P>) -> io::Result<(SimFd<P>, Address)> {
@@ -273,12 +296,12 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn shutdown(&self, fd: &SimFd<P>, how: HowToShut) -> io::Result<()> {
-        Ok(fd.open().shutdown(how)?)
+        Ok(sealed(|| fd.open().shutdown(how))?)
     }
 
     fn read(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
         let most = self.read_limit(buffer.len());
-        Ok(fd.during(|description| description.read(&mut buffer[..most]))?)
+        Ok(fd.filling(&mut buffer[..most], |description, buffer| description.read(buffer))?)
     }
 
     fn write(&self, fd: &SimFd<P>, bytes: &[u8]) -> io::Result<usize> {
@@ -289,7 +312,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     fn read_vectored(&self, fd: &SimFd<P>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let most = self.read_limit(buffers.iter().map(|buffer| buffer.len()).sum());
         let mut all = vec![0; most];
-        let count = fd.during(|description| description.read(&mut all))?;
+        let count = fd.filling(&mut all, |description, all| description.read(all))?;
         let mut rest = &all[..count];
         for buffer in buffers {
             let (this, others) = rest.split_at(rest.len().min(buffer.len()));
@@ -306,11 +329,11 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn peek(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.open().peek_bytes(buffer)?)
+        Ok(fd.filling(buffer, |description, buffer| description.peek_bytes(buffer))?)
     }
 
     fn receive(&self, fd: &SimFd<P>, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(fd.during(|description| description.receive(buffer))?)
+        Ok(fd.filling(buffer, |description, buffer| description.receive(buffer))?)
     }
 
     fn receive_from(
@@ -320,7 +343,12 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         taking: Taking,
     ) -> io::Result<(usize, Address)> {
         let look = taking == Taking::ALook;
-        Ok(fd.during(|description| description.receive_from(buffer, look))?)
+        let received = fd.during(|description| {
+            let (count, sender) = description.receive_from(buffer, look)?;
+            Ok::<_, Errno>((count, sender, buffer.to_vec()))
+        });
+        let (count, sender, _) = received?;
+        Ok((count, sender))
     }
 
     fn send_to(&self, fd: &SimFd<P>, bytes: &[u8], to: &Address) -> io::Result<usize> {
@@ -391,10 +419,12 @@ impl<P: Primitives> Kernel for SimKernel<P> {
         token: Token,
     ) -> std::result::Result<SetChange, RegisterFault> {
         let epoll = queue.epoll.description.epoll();
-        let added = epoll
-            .and_then(|epoll| self.may_add().map(|()| epoll))
-            .and_then(|epoll| epoll.add(fd.number, fd.open(), BOTH_DIRECTIONS, token.bits()));
-        match added {
+        let add = || {
+            let epoll = epoll?;
+            self.may_add()?;
+            epoll.add(fd.number, fd.open(), BOTH_DIRECTIONS, token.bits())
+        };
+        match sealed(add) {
             Ok(()) => Ok(SetChange::InForce),
             Err(Errno::EPERM) => Err(RegisterFault::NotPollable(Errno::EPERM.into())),
             Err(error) => Err(RegisterFault::Failed(error.into())),
@@ -403,7 +433,8 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn remove(&self, queue: &SimQueue<P>, fd: &SimFd<P>) -> io::Result<SetChange> {
         let key = Key { number: fd.number, description: fd.open().serial };
-        queue.epoll.description.epoll()?.delete(key)?;
+        let epoll = queue.epoll.description.epoll()?;
+        sealed(|| epoll.delete(key))?;
         Ok(SetChange::InForce)
     }
 
@@ -420,7 +451,8 @@ impl<P: Primitives> Kernel for SimKernel<P> {
 
     fn wait(&self, queue: &SimQueue<P>, batch: &mut SimBatch, timeout: Timeout) -> io::Result<()> {
         batch.clear();
-        let reports = self.wait_for(queue.epoll.description.epoll()?, batch.capacity, timeout)?;
+        let epoll = queue.epoll.description.epoll()?;
+        let reports = sealed(|| self.wait_for(epoll, batch.capacity, timeout))?;
         for report in reports {
             batch.push(event(report));
         }
@@ -428,7 +460,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn post(&self, queue: &SimQueue<P>) -> io::Result<()> {
-        match queue.eventfd.description.write(&1_u64.to_ne_bytes()) {
+        match sealed(|| queue.eventfd.description.write(&1_u64.to_ne_bytes())) {
             // Where the counter is full there are tokens enough.
             Ok(_) | Err(Errno::EAGAIN) => Ok(()),
             Err(error) => Err(error.into()),
@@ -436,7 +468,7 @@ impl<P: Primitives> Kernel for SimKernel<P> {
     }
 
     fn drain(&self, queue: &SimQueue<P>) -> io::Result<()> {
-        match queue.eventfd.description.read(&mut [0; 8]) {
+        match sealed(|| queue.eventfd.description.read(&mut [0; 8]).map(drop)) {
             // Where there is none another poller was quicker.
             Ok(_) | Err(Errno::EAGAIN) => Ok(()),
             Err(error) => Err(error.into()),

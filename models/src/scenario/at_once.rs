@@ -189,7 +189,7 @@ impl<E: Engine> Successor<E> {
 
     /// Closes `old`, and opens in its place with this deadline.
     fn takes_the_place_of(self, old: Source<Bare<E>>, bench: &Bench<E>, deadline: u64) {
-        drop(old);
+        bench.shut(old);
         let next = bench.open();
         set(bench, &next, Mode::Read, at(deadline));
         *self.0.lock() = Some(next);

@@ -1,4 +1,6 @@
 //! The work bench of the scenarios: a poller on a kernel that does nothing, and tasks on it.
+//!
+//! What is done on it at one go is sealed ([`Engine::sealed`]); a wait that is polled by hand is not.
 
 use crate::engine::Engine;
 use crate::kernel::StubKernel;
@@ -12,6 +14,7 @@ use netpoller::source::Source;
 use netpoller_spec::events::Bits;
 use netpoller_spec::token::{Generation, Named, Token};
 use netpoller_spec::{Mode, Reason, info};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
@@ -28,7 +31,7 @@ pub struct Bench<E: Engine> {
 }
 
 /// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waited {
     /// With readiness, which it consumed.
     Ready,
@@ -94,20 +97,35 @@ impl<E: Engine> Bench<E> {
     /// Never: the stub registers everything.
     #[must_use]
     pub fn open(&self) -> Source<Bare<E>> {
-        let kernel = netpoller::seam::System::kernel(self.poller.system());
-        let (fd, _other) = kernel.pipe().expect("the stub makes descriptors");
-        self.poller.register(fd).expect("the stub registers everything")
+        /// Known by its token: what else is in it was made here, or is the poller's.
+        struct Opened<E: Engine>(Source<Bare<E>>);
+        impl<E: Engine> Hash for Opened<E> {
+            fn hash<H: Hasher>(&self, into: &mut H) {
+                self.0.token().hash(into);
+            }
+        }
+        let opened = E::sealed(|| {
+            let kernel = netpoller::seam::System::kernel(self.poller.system());
+            let (fd, _other) = kernel.pipe().expect("the stub makes descriptors");
+            Opened::<E>(self.poller.register(fd).expect("the stub registers everything"))
+        });
+        opened.0
+    }
+
+    /// Closes a descriptor, and waits for those who use it.
+    pub fn shut(&self, source: Source<Bare<E>>) {
+        E::sealed(|| drop(source));
     }
 
     /// Delivers an event, as a poll does that harvested it.
     pub fn edge(&self, token: Token, bits: Bits) {
-        self.poller.deliver(&[Event { token, bits }]);
+        self.batch(&[(token, bits)]);
     }
 
     /// Delivers several events as one batch.
     pub fn batch(&self, events: &[(Token, Bits)]) {
         let events: Vec<_> = events.iter().map(|&(token, bits)| Event { token, bits }).collect();
-        self.poller.deliver(&events);
+        E::sealed(|| self.poller.deliver(&events));
     }
 
     /// One poll of a wait.
@@ -132,7 +150,7 @@ impl<E: Engine> Bench<E> {
 
     /// Waits, blocking the thread. Never returns [`Waited::Pending`].
     pub fn wait(&self, token: Token, mode: Mode) -> Waited {
-        self.go_on(token, mode, &mut Wait::default())
+        E::sealed(|| self.go_on(token, mode, &mut Wait::default()))
     }
 
     /// Goes on with a wait, blocking the thread.
@@ -159,15 +177,19 @@ impl<E: Engine> Bench<E> {
 
     /// Lets the time pass and the timers fire that are due then, as a poll does.
     pub fn tick(&self, nanos: u64) {
-        self.advance(nanos);
-        self.poller.expire_due();
+        E::sealed(|| {
+            self.advance(nanos);
+            self.poller.expire_due();
+        });
     }
 
     /// Ends the waits of an incarnation, as [`Source::close`] does.
     pub fn close(&self, token: Token) {
-        if let Some(wakers) = self.poller.incarnation(token).close() {
-            netpoller::desc::wake(wakers);
-        }
+        E::sealed(|| {
+            if let Some(wakers) = self.poller.incarnation(token).close() {
+                netpoller::desc::wake(wakers);
+            }
+        });
     }
 
     /// The slot of an entry holds readiness that nobody consumed.
@@ -239,8 +261,21 @@ impl Tally {
     }
 }
 
+/// A waker that nobody hears, and that is missed if it is not dropped.
+#[must_use]
+pub fn unheard() -> Waker {
+    struct Nobody;
+    impl std::task::Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let nobody = Arc::new(Nobody);
+    crate::engine::count("a waker that nobody hears", &nobody);
+    Waker::from(nobody)
+}
+
 impl std::task::Wake for Tally {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
+        crate::engine::unseal(); // the count is in no state
     }
 }

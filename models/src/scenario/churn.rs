@@ -111,11 +111,13 @@ scenario! {
         let (passer, one, two) = (poller.clone(), poller.clone(), poller.clone());
         Plan::new()
             .thread("passer", move || {
-                let polled = passer.poll(&mut Ready::with_batch(2), Some(Duration::ZERO));
-                assert_that(polled.is_ok(), || format!("the poll got {polled:?}"));
+                E::sealed(|| {
+                    let polled = passer.poll(&mut Ready::with_batch(2), Some(Duration::ZERO));
+                    assert_that(polled.is_ok(), || format!("the poll got {polled:?}"));
+                });
             })
-            .thread("owner-1", move || drop(one.register(reader).expect("there is room")))
-            .thread("owner-2", move || drop(two.register(writer).expect("there is room")))
+            .thread("owner-1", move || E::sealed(|| drop(one.register(reader).expect("room"))))
+            .thread("owner-2", move || E::sealed(|| drop(two.register(writer).expect("room"))))
             .finally(move || over(&poller))
     }
 }

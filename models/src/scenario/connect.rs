@@ -59,8 +59,10 @@ fn full<E: Engine>(poller: &Poller<Simulated<E>>) -> Full<E> {
 
 /// Makes room for one.
 fn make_room<E: Engine>(poller: &Poller<Simulated<E>>, listener: &Fd<E>) {
-    let accepted = poller.system().kernel().accept(listener);
-    assert_that(accepted.is_ok(), || format!("the accept got {accepted:?}"));
+    E::sealed(|| {
+        let accepted = poller.system().kernel().accept(listener);
+        assert_that(accepted.is_ok(), || format!("the accept got {accepted:?}"));
+    });
 }
 
 /// Begins to connect; when it is over the connection is there and has no deadline.
@@ -92,9 +94,11 @@ fn waiting<E: Engine>(poller: &Poller<Simulated<E>>) -> Token {
 
 /// Polls once, for as long as the next SYN takes.
 fn pass<E: Engine>(poller: &Poller<Simulated<E>>) {
-    let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, Some(RETRANSMISSION)).expect("the simulated kernel polls");
-    ready.wake_all();
+    E::sealed(|| {
+        let mut ready = Ready::with_batch(2);
+        poller.poll(&mut ready, Some(RETRANSMISSION)).expect("the simulated kernel polls");
+        ready.wake_all();
+    });
 }
 
 scenario! {

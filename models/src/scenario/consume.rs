@@ -3,7 +3,7 @@
 //! The kernel's side of an edge is a relaxed atomic here, so that nothing but the fences of the
 //! code under test orders it: `data` stands for whatever the system call would have found.
 
-use super::bench::{Bench, Tally, Waited};
+use super::bench::{Bench, Tally, Waited, unheard};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -108,7 +108,7 @@ scenario! {
         let bench = Bench::<E>::new();
         let source = bench.open();
         let token = source.token();
-        let (_tally, waker) = Tally::new();
+        let waker = unheard();
         let mut wait = Wait::default();
         let parked = bench.poll(token, Mode::Read, &mut wait, &waker);
         assert_that(parked == Waited::Pending, || format!("the setup got {parked:?}"));

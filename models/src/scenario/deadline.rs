@@ -42,12 +42,14 @@ pub(super) fn set<E: Engine>(
     mode: Mode,
     deadline: Option<Instant>,
 ) {
-    let set = match mode {
-        Mode::Read => source.set_read_deadline(deadline),
-        Mode::Write => source.set_write_deadline(deadline),
-    };
-    set.expect("open");
-    bench.poller.expire_due();
+    E::sealed(|| {
+        let set = match mode {
+            Mode::Read => source.set_read_deadline(deadline),
+            Mode::Write => source.set_write_deadline(deadline),
+        };
+        set.expect("open");
+        bench.poller.expire_due();
+    });
 }
 
 /// Waits, and sees that it ends because of the deadline.

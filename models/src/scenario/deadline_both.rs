@@ -34,7 +34,7 @@ scenario! {
         Plan::new()
             .thread("reader", move || waits_in_vain(&one, &reader, Mode::Read))
             .thread("writer", move || waits_in_vain(&two, &writer, Mode::Write))
-            .thread("setter", move || three.set_deadline(at(5)).expect("open"))
+            .thread("setter", move || E::sealed(|| three.set_deadline(at(5)).expect("open")))
             .finally(move || {
                 bench.quiescent();
                 drop(source);
@@ -57,8 +57,8 @@ scenario! {
         Plan::new()
             .thread("reader", move || waits_in_vain(&one, &reader, Mode::Read))
             .thread("writer", move || waits_in_vain(&two, &writer, Mode::Write))
-            .thread("setter-1", move || three.set_read_deadline(at(5)).expect("open"))
-            .thread("setter-2", move || four.set_write_deadline(at(5)).expect("open"))
+            .thread("setter-1", move || E::sealed(|| three.set_read_deadline(at(5)).expect("open")))
+            .thread("setter-2", move || E::sealed(|| four.set_write_deadline(at(5)).expect("open")))
             .finally(move || {
                 bench.quiescent();
                 drop(source);

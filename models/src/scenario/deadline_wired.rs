@@ -3,17 +3,19 @@
 
 use super::deadline::at;
 use super::traffic::{
-    Simulated, Simulates, Wired, drive, drive_until, over, read_one, stop, stop_one, wired,
+    Simulated, Simulates, Wired, closes, drive, drive_until, over, read_one, stop, stop_one, wired,
 };
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
+use crate::kernel::Timed;
 use crate::oracle::assert_that;
+use crate::world::Model;
 use netpoller::Reason;
 use netpoller::poller::Poller;
 use netpoller::ready::Ready;
 use netpoller::seam::{Instant, Kernel, System};
 use netpoller::source::Source;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +33,8 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// Reads in vain: the deadline ends it.
-pub(super) fn late<S: System>(mut source: &Source<S>) {
-    let got = source.read(&mut [0]).map_err(|error| Reason::of(&error));
+pub(super) fn late<E: Engine>(source: &Source<Model<E, impl Timed>>) {
+    let got = read_one::<E>(source);
     let fine = got == Err(Some(Reason::DeadlineExceeded));
     assert_that(fine, || format!("the reader got {got:?}"));
 }
@@ -58,8 +60,8 @@ pub(super) fn deadline_over_a_pipe<E: Engine, K: Simulates>(wired: Wired<E, K>) 
         .thread("reader", move || {
             let soon = stopper.now().saturating_add(Duration::from_nanos(5));
             reader.set_read_deadline(Some(soon)).expect("open");
-            late(&reader);
-            drop(reader);
+            late::<E>(&reader);
+            closes::<E>(reader);
             stop::<E>(&stopper, &done);
         })
         .finally(move || {
@@ -84,12 +86,12 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("reader", move || {
-                reader.set_read_deadline(at(9)).expect("open");
-                late(&reader);
+                E::sealed(|| reader.set_read_deadline(at(9)).expect("open"));
+                late::<E>(&reader);
                 stop::<E>(&stopper, &done);
             })
             .thread("setter", move || {
-                other.set_read_deadline(at(6)).expect("open");
+                E::sealed(|| other.set_read_deadline(at(6)).expect("open"));
             })
             .finally(move || {
                 drop((last, writer));
@@ -114,9 +116,9 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("reader", move || {
-                reader.set_read_deadline(at(9)).expect("open");
-                late(&reader);
-                drop(reader);
+                E::sealed(|| reader.set_read_deadline(at(9)).expect("open"));
+                late::<E>(&reader);
+                closes::<E>(reader);
                 stop::<E>(&stopper, &done);
             })
             .finally(move || {
@@ -149,11 +151,11 @@ scenario! {
             .thread("driver-1", move || drive_and_pass_on::<E>(&first, &seen))
             .thread("driver-2", move || drive_and_pass_on::<E>(&second, &seen_too))
             .thread("reader", move || {
-                reader.set_read_deadline(at(9)).expect("open");
-                late(&reader);
+                E::sealed(|| reader.set_read_deadline(at(9)).expect("open"));
+                late::<E>(&reader);
                 stop::<E>(&stopper, &done);
             })
-            .thread("setter", move || other.set_read_deadline(at(6)).expect("open"))
+            .thread("setter", move || E::sealed(|| other.set_read_deadline(at(6)).expect("open")))
             .finally(move || {
                 drop((last, writer));
                 over(&poller);
@@ -175,13 +177,13 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("reader", move || {
-                reader.set_read_deadline(at(9)).expect("open");
-                late(&reader);
+                E::sealed(|| reader.set_read_deadline(at(9)).expect("open"));
+                late::<E>(&reader);
                 let now = stopper.now();
                 assert_that(now >= Instant::from_nanos(9), || {
                     format!("NP-TIME-5: the read ended at {now:?}, before its deadline")
                 });
-                drop(reader);
+                closes::<E>(reader);
                 stop::<E>(&stopper, &done);
             })
             .finally(move || {
@@ -204,8 +206,8 @@ scenario! {
         let near = Arc::new(near);
         let (setter, last) = (Arc::clone(&near), Arc::clone(&near));
         Plan::new()
-            .thread("reader", move || late(&near))
-            .thread("setter", move || setter.set_read_deadline(at(5)).expect("open"))
+            .thread("reader", move || late::<E>(&near))
+            .thread("setter", move || E::sealed(|| setter.set_read_deadline(at(5)).expect("open")))
             .finally(move || {
                 drop((last, far));
                 over(&poller);
@@ -232,12 +234,12 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("owner", move || {
-                drop(old);
+                closes::<E>(old);
                 let number = owner.system().kernel().dup(&end).expect("the number is free again");
                 let next = owner.register(number).expect("and the place");
-                next.set_read_deadline(at(8)).expect("open");
-                late(&next);
-                drop(next);
+                E::sealed(|| next.set_read_deadline(at(8)).expect("open"));
+                late::<E>(&next);
+                closes::<E>(next);
                 stop::<E>(&owner, &done);
             })
             .finally(move || {
@@ -271,11 +273,11 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive_until::<E>(&driver, &seen, 3))
             .thread("reader", move || {
-                late(&reader);
+                late::<E>(&reader);
                 stop_one::<E>(&one, &read, 1);
             })
             .thread("writer", move || {
-                let got = (&*writer).write(&[2]).map_err(|error| Reason::of(&error));
+                let got = E::sealed(|| (&*writer).write(&[2]).map_err(|error| Reason::of(&error)));
                 let fine = got == Err(Some(Reason::DeadlineExceeded));
                 assert_that(fine, || format!("the writer got {got:?}"));
                 stop_one::<E>(&two, &written, 2);
@@ -315,7 +317,7 @@ scenario! {
                 E::note("written", u64::from(peer.try_write(&[7]).is_ok()));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 stop::<E>(&stopper, &done);
             })

@@ -5,7 +5,7 @@
 
 use super::deadline_wired::full;
 use super::traffic::{
-    Simulated, Wired, drive, drive_until, over, read_one, stop, stop_one, wired, write_one,
+    Simulated, Wired, closes, drive, drive_until, over, read_one, stop, stop_one, wired, write_one,
 };
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
@@ -40,14 +40,18 @@ fn ended<E: Engine>(source: &Source<Simulated<E>>) {
 }
 
 fn end<E: Engine>(source: &Source<Simulated<E>>) {
-    let shut = source.shutdown(HowToShut::Write);
-    assert_that(shut.is_ok(), || format!("the shutdown got {shut:?}"));
+    E::sealed(|| {
+        let shut = source.shutdown(HowToShut::Write);
+        assert_that(shut.is_ok(), || format!("the shutdown got {shut:?}"));
+    });
 }
 
 fn look<E: Engine>(poller: &Poller<Simulated<E>>) {
-    let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
-    ready.wake_all();
+    E::sealed(|| {
+        let mut ready = Ready::with_batch(2);
+        poller.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
+        ready.wake_all();
+    });
 }
 
 /// A peer writes a byte and ends the stream; `between`: it polls in between, too, and not only
@@ -112,6 +116,7 @@ scenario! {
             .thread("reader", move || {
                 reads_to_the_end::<E>(&near);
                 stop::<E>(&stopper, &done);
+                closes::<E>(near);
             })
             .thread("peer", move || {
                 write_one::<E>(&peer, 7);
@@ -175,12 +180,13 @@ scenario! {
         Plan::new()
             .thread("driver", move || drive::<E>(&driver, &seen))
             .thread("writer", move || {
-                let got = (&writer).write(&[2]).map_err(|error| error.kind());
+                let got = E::sealed(|| (&writer).write(&[2]).map_err(|error| error.kind()));
                 let gone = got == Err(io::ErrorKind::BrokenPipe);
                 assert_that(gone, || format!("the writer got {got:?}"));
                 stop::<E>(&stopper, &done);
+                closes::<E>(writer);
             })
-            .thread("reader", move || drop(reader))
+            .thread("reader", move || closes::<E>(reader))
             .finally(move || over(&poller))
     }
 }

@@ -1,7 +1,7 @@
 //! Poll functions among operations of the same direction: they have no place in the queue, hold no
 //! right between two polls, and leave their wait in the slot. The kernel is the simulated one.
 
-use super::bench::Tally;
+use super::bench::unheard;
 use super::fd_lock::{Numbered, Shared, Task, close, destroyed, holder, numbered, queued};
 use super::traffic::{Simulated, drive, over, stop};
 use super::{Scenario, scenario};
@@ -65,7 +65,7 @@ scenario! {
         let (driven, until) = (wired.poller.clone(), Arc::clone(&wired.done));
         Plan::new()
             .thread("poll", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let got = polled.poll_read(&mut Context::from_waker(&waker), &mut [0]);
                 let fine = matches!(got, Poll::Pending | Poll::Ready(Ok(1)));
                 assert_that(fine, || format!("the poll got {got:?}"));

@@ -2,7 +2,7 @@
 
 use super::deadline::at;
 use super::deadline_wired::{deadline_over_a_pipe, drive_and_pass_on, late};
-use super::traffic::{Simulated, Wired, over, read_one, stop, wired, wired_on, write_one};
+use super::traffic::{Simulated, Wired, closes, over, read_one, stop, wired, wired_on, write_one};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::kernel::{Config, Freedom};
@@ -57,8 +57,8 @@ scenario! {
             .thread("driver-1", move || drive_and_pass_on::<E>(&first, &seen))
             .thread("driver-2", move || drive_and_pass_on::<E>(&second, &seen_too))
             .thread("reader", move || {
-                late(&reader);
-                drop(reader);
+                late::<E>(&reader);
+                closes::<E>(reader);
                 stop::<E>(&stopper, &done);
             })
             .finally(move || {
@@ -86,10 +86,10 @@ scenario! {
             .thread("driver-1", move || drive_and_pass_on::<E>(&first, &seen))
             .thread("driver-2", move || drive_and_pass_on::<E>(&second, &seen_too))
             .thread("reader", move || {
-                late(&reader);
+                late::<E>(&reader);
                 stop::<E>(&stopper, &done);
             })
-            .thread("setter", move || setter.set_read_deadline(at(6)).expect("open"))
+            .thread("setter", move || E::sealed(|| setter.set_read_deadline(at(6)).expect("open")))
             .finally(move || {
                 drop((last, writer));
                 over(&poller);
@@ -102,8 +102,11 @@ fn drive_by_one<E: Engine>(poller: &Poller<Simulated<E>>, done: &E::AtomicU32) {
     let mut ready = Ready::with_batch(1);
     // Acquire: pairs with the release in `stop`; that it is seen follows from the break.
     while done.load(Ordering::Acquire) == 0 {
-        poller.poll(&mut ready, None).expect("the simulated kernel polls");
-        ready.wake_all();
+        E::sealed(|| {
+            poller.poll(&mut ready, None).expect("the simulated kernel polls");
+            ready.wake_all();
+        });
+        E::forget(0);
     }
 }
 
@@ -131,7 +134,7 @@ scenario! {
                     assert_that(waited.is_ok(), || format!("the task got {waited:?}"));
                 }
                 stop::<E>(&stopper, &done);
-                drop((one, two));
+                closes::<E>((one, two));
             })
             .finally(move || {
                 drop((to_one, to_two));
@@ -157,10 +160,12 @@ scenario! {
                 let got = [read_one::<E>(&one), read_one::<E>(&two)];
                 assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
                 stop::<E>(&stopper, &done);
+                closes::<E>((one, two));
             })
             .thread("writer", move || {
                 write_one::<E>(&to_two, 2);
                 write_one::<E>(&to_one, 1);
+                closes::<E>((to_two, to_one));
             })
             .finally(move || over(&poller))
     }
@@ -189,10 +194,12 @@ scenario! {
                 let got = [read_one::<E>(&one), read_one::<E>(&two)];
                 assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
                 stop::<E>(&stopper, &done);
+                closes::<E>((one, two));
             })
             .thread("writer", move || {
                 write_one::<E>(&to_two, 2);
                 write_one::<E>(&to_one, 1);
+                closes::<E>((to_two, to_one));
             })
             .finally(move || over(&poller))
     }

@@ -12,7 +12,9 @@
 use super::bench::Tally;
 use super::deadline_wired::deadline_over_a_pipe;
 use super::streams::two_bytes;
-use super::traffic::{Wired, drive, one_byte, over, read_one, stop, token, wired_to, write_one};
+use super::traffic::{
+    Wired, closes, drive, one_byte, over, read_one, stop, token, wired_to, write_one,
+};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::kernel::{Config, LevelKernel};
@@ -56,9 +58,11 @@ fn level<E: Engine>() -> Wired<E, LevelKernel<E>> {
 
 /// Waits for readiness, without a system call before.
 fn waits<E: Engine>(source: &Source<Level<E>>, mode: Mode) {
-    let mut waiter = source.waiter(mode).expect("the only waiter");
-    let waited = waiter.wait();
-    assert_that(waited.is_ok(), || format!("the wait in {mode:?} ended with {waited:?}"));
+    E::sealed(|| {
+        let mut waiter = source.waiter(mode).expect("the only waiter");
+        let waited = waiter.wait();
+        assert_that(waited.is_ok(), || format!("the wait in {mode:?} ended with {waited:?}"));
+    });
 }
 
 /// Breaks, whatever the flag says: whoever was broken before may have ended with it.
@@ -67,11 +71,14 @@ fn posts<E: Engine>(poller: &Poller<Level<E>>) {
     kernel.post(poller.queue()).expect("the simulated kernel takes tokens");
 }
 
-fn polls<E: Engine>(poller: &Poller<Level<E>>, timeout: Option<Duration>) -> Ready<Level<E>> {
-    let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, timeout).expect("the simulated kernel polls");
-    ready.wake_all();
-    ready
+/// Polls once; whether it was broken.
+fn polls<E: Engine>(poller: &Poller<Level<E>>, timeout: Option<Duration>) -> bool {
+    E::sealed(|| {
+        let mut ready = Ready::with_batch(2);
+        poller.poll(&mut ready, timeout).expect("the simulated kernel polls");
+        ready.wake_all();
+        ready.broken()
+    })
 }
 
 scenario! {
@@ -91,7 +98,7 @@ scenario! {
                 waits::<E>(&reader, Mode::Read);
                 stop::<E>(&stopper, &done);
                 // Not before: its end would break the driver too.
-                drop(reader);
+                closes::<E>(reader);
             })
             .finally(move || {
                 drop(writer);
@@ -174,6 +181,7 @@ scenario! {
                 }
                 drop((read, write));
                 stop::<E>(&stopper, &done);
+                closes::<E>(near);
             })
             .thread("peer", move || {
                 let written = peer.try_write(&[7]);
@@ -218,7 +226,7 @@ scenario! {
                 polls::<E>(&sleeper, None);
             })
             .thread("closer", move || {
-                let closed = reader.close();
+                let closed = E::sealed(|| reader.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 stopper.wake().expect("the simulated kernel takes tokens");
             })
@@ -249,7 +257,7 @@ scenario! {
                 assert_that(closed, || format!("the reader got {got:?}"));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 stop::<E>(&stopper, &done);
             })
@@ -300,8 +308,8 @@ scenario! {
         let [first, second, breaker] = [(); 3].map(|()| poller.clone());
         let out = |poller: Poller<Level<E>>| {
             move || {
-                let ready = polls::<E>(&poller, None);
-                assert_that(ready.broken(), || "came out without a break".into());
+                let broken = polls::<E>(&poller, None);
+                assert_that(broken, || "came out without a break".into());
                 poller.wake().expect("the simulated kernel takes tokens");
             }
         };
@@ -332,13 +340,13 @@ scenario! {
         let [sleeper, passer] = [(); 2].map(|()| poller.clone());
         Plan::new()
             .thread("sleeper", move || {
-                let ready = polls::<E>(&sleeper, None);
-                E::note("broken", u64::from(ready.broken()));
+                let broken = polls::<E>(&sleeper, None);
+                E::note("broken", u64::from(broken));
             })
             .thread("passer", move || {
                 write_one::<E>(&writer, 7);
-                let ready = polls::<E>(&passer, Some(Duration::ZERO));
-                assert_that(!ready.broken(), || "a poll that may not block took a break".into());
+                let broken = polls::<E>(&passer, Some(Duration::ZERO));
+                assert_that(!broken, || "a poll that may not block took a break".into());
                 passer.wake().expect("the simulated kernel takes tokens");
             })
             .finally(move || {
@@ -430,7 +438,7 @@ scenario! {
                 waits::<E>(&reader, Mode::Read);
                 done.store(1, Ordering::Release);
                 posts::<E>(&stopper);
-                drop(reader);
+                closes::<E>(reader);
             })
             .finally(move || {
                 drop(writer);

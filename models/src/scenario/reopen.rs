@@ -1,7 +1,7 @@
 //! Waiters, events and closes of an incarnation that is over, against the one that uses its
 //! place now.
 
-use super::bench::{Bench, Tally, Waited};
+use super::bench::{Bench, Tally, Waited, unheard};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -59,7 +59,7 @@ scenario! {
         let (owner, poller) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
@@ -81,7 +81,7 @@ scenario! {
         let (owner, reader) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
@@ -105,7 +105,7 @@ scenario! {
         let (owner, reader, poller) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
@@ -131,12 +131,12 @@ scenario! {
         let (owner, task, poller) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
             .thread("task", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut wait = Wait::default();
                 task.poll(token, Mode::Read, &mut wait, &waker);
                 task.retract(token, Mode::Read, &mut wait);
@@ -159,7 +159,7 @@ scenario! {
         let (owner, reader, closer) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
@@ -186,7 +186,7 @@ scenario! {
         let (owner, reader) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })
@@ -211,7 +211,7 @@ scenario! {
         let (owner, reader, poller) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 let apart = index(next.token()) != index(token);
                 assert_that(apart, || "an entry was used after its last generation".into());

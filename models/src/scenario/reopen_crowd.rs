@@ -25,7 +25,7 @@ type Next<E> = Left<E, Option<Source<Bare<E>>>>;
 
 /// Closes `old` and opens another descriptor in its place.
 fn reopen<E: Engine>(old: Source<Bare<E>>, bench: &Bench<E>, next: &Next<E>) {
-    drop(old);
+    bench.shut(old);
     let opened = bench.open();
     *next.lock() = Some(opened);
 }
@@ -56,7 +56,7 @@ scenario! {
         let (owner, poller) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("owner", move || {
-                drop(source);
+                owner.shut(source);
                 let next = owner.open();
                 fresh_and_working(&owner, next.token());
             })

@@ -1,6 +1,6 @@
 //! A wait is given up, or goes on with another waker.
 
-use super::bench::{Bench, Tally, Waited};
+use super::bench::{Bench, Waited, unheard};
 use super::deadline::at;
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
@@ -41,7 +41,7 @@ scenario! {
         let task_consumed = Arc::clone(&consumed);
         Plan::new()
             .thread("task", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut wait = Wait::default();
                 let waited = task.poll(token, Mode::Read, &mut wait, &waker);
                 task_consumed.store(waited == Waited::Ready, Ordering::Relaxed);
@@ -70,7 +70,7 @@ scenario! {
         let (task, closer) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("task", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut wait = Wait::default();
                 let waited = task.poll(token, Mode::Read, &mut wait, &waker);
                 let fine = matches!(waited, Waited::Pending | Waited::Closed);
@@ -95,7 +95,7 @@ scenario! {
         let bench = Bench::<E>::new();
         let source = bench.open();
         let token = source.token();
-        let (_tally, waker) = Tally::new();
+        let waker = unheard();
         let mut first = Wait::default();
         let parked = bench.poll(token, Mode::Read, &mut first, &waker);
         bench.edge(token, Bits::IN);
@@ -131,7 +131,7 @@ scenario! {
         let (task, poller) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("task", move || {
-                let (_tally, other) = Tally::new();
+                let other = unheard();
                 let mut wait = Wait::default();
                 let mut waited = task.poll(token, Mode::Read, &mut wait, &other);
                 if waited == Waited::Pending {
@@ -159,7 +159,7 @@ scenario! {
         let (task, poller, closer) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("task", move || {
-                let (_tally, other) = Tally::new();
+                let other = unheard();
                 let mut wait = Wait::default();
                 let mut waited = task.poll(token, Mode::Read, &mut wait, &other);
                 if waited == Waited::Pending {
@@ -187,7 +187,7 @@ scenario! {
         let bench = Bench::<E>::new();
         let source = bench.open();
         let token = source.token();
-        let (_tally, waker) = Tally::new();
+        let waker = unheard();
         let (mut first, mut second) = (Wait::default(), Wait::default());
         let parked = bench.poll(token, Mode::Read, &mut first, &waker);
         bench.edge(token, Bits::IN);
@@ -200,14 +200,14 @@ scenario! {
         let (a, b, poller) = (bench.clone(), bench.clone(), bench.clone());
         Plan::new()
             .thread("task-a", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let waited = a.poll(token, Mode::Read, &mut first, &waker);
                 // `Ready` or `Pending`: the next edge had come already, and A took it or B had.
                 assert_that(waited != Waited::Closed, || format!("task A got {waited:?}"));
                 a.retract(token, Mode::Read, &mut first);
             })
             .thread("task-b", move || {
-                let waited = b.poll(token, Mode::Read, &mut second, &Tally::new().1);
+                let waited = b.poll(token, Mode::Read, &mut second, &unheard());
                 let fine = matches!(waited, Waited::Ready | Waited::Pending | Waited::Occupied);
                 assert_that(fine, || format!("task B got {waited:?}"));
                 b.retract(token, Mode::Read, &mut second);
@@ -231,7 +231,7 @@ scenario! {
         let bench = Bench::<E>::new();
         let source = bench.open();
         let token = source.token();
-        let (_tally, waker) = Tally::new();
+        let waker = unheard();
         let (mut first, mut second) = (Wait::default(), Wait::default());
         let parked = bench.poll(token, Mode::Read, &mut first, &waker);
         bench.edge(token, Bits::IN);
@@ -248,7 +248,7 @@ scenario! {
                 assert_that(waited == Waited::Ready, || format!("task B got {waited:?}"));
             })
             .thread("task-a", move || {
-                let waited = a.poll(token, Mode::Read, &mut first, &Tally::new().1);
+                let waited = a.poll(token, Mode::Read, &mut first, &unheard());
                 if waited == Waited::Ready {
                     a.edge(token, Bits::IN);
                 }
@@ -276,7 +276,7 @@ scenario! {
         Plan::new()
             .thread("task", move || {
                 let mut wait = Wait::default();
-                let mut waited = task.poll(token, Mode::Read, &mut wait, &Tally::new().1);
+                let mut waited = task.poll(token, Mode::Read, &mut wait, &unheard());
                 if waited == Waited::Pending {
                     task.retract(token, Mode::Read, &mut wait);
                     waited = task.wait(token, Mode::Read);
@@ -305,7 +305,7 @@ scenario! {
         let (task, poller) = (bench.clone(), bench.clone());
         Plan::new()
             .thread("task", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut wait = Wait::default();
                 for _ in 0..3 {
                     let waited = task.poll(token, Mode::Read, &mut wait, &waker);
@@ -338,7 +338,7 @@ scenario! {
         let task_consumed = Arc::clone(&consumed);
         Plan::new()
             .thread("task", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut wait = Wait::default();
                 let waited = task.poll(token, Mode::Read, &mut wait, &waker);
                 task_consumed.store(waited == Waited::Ready, Ordering::Relaxed);
@@ -371,7 +371,7 @@ scenario! {
         let [task, poller, clock, closer] = [(); 4].map(|()| bench.clone());
         Plan::new()
             .thread("task", move || {
-                let (_tally, other) = Tally::new();
+                let other = unheard();
                 let mut wait = Wait::default();
                 let mut waited = task.poll(token, Mode::Read, &mut wait, &other);
                 if waited == Waited::Pending {

@@ -4,7 +4,7 @@
 //! of the simulated kernel that the poller does not know. Buffers have room for two bytes, and writes are of one, so that
 //! a read is short unless two of them have come.
 
-use super::bench::Tally;
+use super::bench::unheard;
 use super::fd_lock::Task;
 use super::traffic::{
     Simulated, Wired, drive, drive_until, over, read_one, stop, stop_one, wired_on,
@@ -77,9 +77,11 @@ impl<E: Engine> Peer<E> {
 }
 
 fn look<E: Engine>(poller: &Poller<Simulated<E>>) {
-    let mut ready = Ready::with_batch(2);
-    poller.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
-    ready.wake_all();
+    E::sealed(|| {
+        let mut ready = Ready::with_batch(2);
+        poller.poll(&mut ready, Some(Duration::ZERO)).expect("the simulated kernel polls");
+        ready.wake_all();
+    });
 }
 
 /// Room for a few bytes on TCP.
@@ -116,11 +118,13 @@ fn drained<E: Engine>() -> Believed<E> {
 
 /// What a read with room for two bytes finds.
 fn read<E: Engine>(mut stream: &TcpStream<Simulated<E>>) -> Result<Vec<u8>, Option<Reason>> {
-    let mut room = [0; 2];
-    match stream.read(&mut room) {
-        Ok(count) => Ok(room[..count].to_vec()),
-        Err(error) => Err(Reason::of(&error)),
-    }
+    E::sealed(|| {
+        let mut room = [0; 2];
+        match stream.read(&mut room) {
+            Ok(count) => Ok(room[..count].to_vec()),
+            Err(error) => Err(Reason::of(&error)),
+        }
+    })
 }
 
 /// Reads until these bytes have come.
@@ -308,7 +312,7 @@ scenario! {
             |near| {
                 let mut room = [0; 2];
                 let mut future = Box::pin(near.async_read(&mut room));
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut cx = Context::from_waker(&waker);
                 let read = (0..2).any(|_| future.as_mut().poll(&mut cx).is_ready());
                 drop(future);
@@ -392,7 +396,7 @@ scenario! {
         let (stopper, until) = (wired.poller.clone(), Arc::clone(&wired.done));
         Plan::new()
             .thread("poll", move || {
-                let (_tally, waker) = Tally::new();
+                let waker = unheard();
                 let mut room = [0; 2];
                 let mut cx = Context::from_waker(&waker);
                 let got = polled.poll_read(&mut cx, &mut room);

@@ -3,7 +3,7 @@
 
 use super::deadline_wired::full;
 use super::fd_lock::Task;
-use super::traffic::{Simulates, Wired, drive, over, read_one, stop, wired, write_one};
+use super::traffic::{Simulates, Wired, closes, drive, over, read_one, stop, wired, write_one};
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
 use crate::oracle::assert_that;
@@ -43,8 +43,12 @@ pub(super) fn two_bytes<E: Engine, K: Simulates>(wired: Wired<E, K>) -> Plan {
             let got = [read_one::<E>(&reader), read_one::<E>(&reader)];
             assert_that(got == [Ok(Some(1)), Ok(Some(2))], || format!("the reader got {got:?}"));
             stop::<E>(&stopper, &done);
+            closes::<E>(reader);
         })
-        .thread("writer", move || [1, 2].into_iter().for_each(|byte| write_one::<E>(&writer, byte)))
+        .thread("writer", move || {
+            [1, 2].into_iter().for_each(|byte| write_one::<E>(&writer, byte));
+            closes::<E>(writer);
+        })
         .finally(move || over(&poller))
 }
 
@@ -73,6 +77,7 @@ scenario! {
                 let got = read_one::<E>(&far);
                 assert_that(got == Ok(Some(1)), || format!("the peer got {got:?}"));
                 write_one::<E>(&far, 2);
+                closes::<E>(far);
             })
             .finally(move || {
                 drop(last);
@@ -100,12 +105,12 @@ scenario! {
                 assert_that(closed, || format!("the reader got {got:?}"));
             })
             .thread("writer", move || {
-                let got = (&*writer).write(&[2]).map_err(|error| Reason::of(&error));
+                let got = E::sealed(|| (&*writer).write(&[2]).map_err(|error| Reason::of(&error)));
                 let closed = got == Err(Some(Reason::Closed));
                 assert_that(closed, || format!("the writer got {got:?}"));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
             })
             .finally(move || {
@@ -142,7 +147,7 @@ scenario! {
                 E::note("written", u64::from(peer.try_write(&[7]).is_ok()));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 stop::<E>(&stopper, &done);
             })
@@ -182,7 +187,10 @@ scenario! {
                 }
                 stop::<E>(&stopper, &done);
             })
-            .thread("writer", move || write_one::<E>(&writer, 7))
+            .thread("writer", move || {
+                write_one::<E>(&writer, 7);
+                closes::<E>(writer);
+            })
             .finally(move || {
                 drop(last);
                 over(&poller);
@@ -216,7 +224,10 @@ scenario! {
                 }
                 stop::<E>(&stopper, &done);
             })
-            .thread("writer", move || write_one::<E>(&writer, 7))
+            .thread("writer", move || {
+                write_one::<E>(&writer, 7);
+                closes::<E>(writer);
+            })
             .finally(move || {
                 drop(last);
                 over(&poller);

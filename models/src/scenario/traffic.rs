@@ -1,5 +1,8 @@
 //! Bytes through the simulated kernel, end to end: register, read, EAGAIN, park, edge, harvest,
 //! notify, wake, read again. One thread polls until it is told to stop.
+//!
+//! What most threads do is made of a few calls, and those are sealed ([`Engine::sealed`]): a thread that
+//! has read a byte knows the byte, and not how often it had to wait for it.
 
 use super::{Scenario, scenario};
 use crate::engine::{Engine, Plan};
@@ -134,7 +137,8 @@ pub(super) fn drive<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32
     drive_until::<E>(poller, done, 1);
 }
 
-/// Polls until `done` says that everybody is.
+/// Polls until `done` says that everybody is. For a thread that knows no more, when this ends, than that it
+/// has ended: each round begins as the first one did.
 pub(super) fn drive_until<E: Engine>(
     poller: &Poller<impl System>,
     done: &E::AtomicU32,
@@ -143,38 +147,54 @@ pub(super) fn drive_until<E: Engine>(
     let mut ready = Ready::with_batch(2);
     // Acquire: pairs with the release in `stop`; that it is seen follows from the break.
     while done.load(Ordering::Acquire) != everybody {
-        poller.poll(&mut ready, None).expect("the simulated kernel polls");
-        ready.wake_all();
+        E::sealed(|| {
+            poller.poll(&mut ready, None).expect("the simulated kernel polls");
+            ready.wake_all();
+        });
+        E::forget(0);
     }
 }
 
 /// Tells the driver that the traffic is over.
 pub(super) fn stop<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32) {
-    done.store(1, Ordering::Release);
-    poller.wake().expect("the simulated kernel takes tokens");
+    E::sealed(|| {
+        done.store(1, Ordering::Release);
+        poller.wake().expect("the simulated kernel takes tokens");
+    });
 }
 
 /// Tells the driver that one of those who are busy is done; `bit` says which.
 pub(super) fn stop_one<E: Engine>(poller: &Poller<impl System>, done: &E::AtomicU32, bit: u32) {
-    done.fetch_or(bit, Ordering::Release);
-    poller.wake().expect("the simulated kernel takes tokens");
+    E::sealed(|| {
+        done.fetch_or(bit, Ordering::Release);
+        poller.wake().expect("the simulated kernel takes tokens");
+    });
+}
+
+/// Closes what a thread owns: it cares no more for how.
+pub(super) fn closes<E: Engine>(owned: impl Sized) {
+    E::sealed(|| drop(owned));
 }
 
 pub(super) fn read_one<E: Engine>(
     mut source: &Source<Model<E, impl Timed>>,
 ) -> Result<Option<u8>, Option<Reason>> {
-    let mut byte = [0];
-    match source.read(&mut byte) {
-        Ok(0) => Ok(None),
-        Ok(_) => Ok(Some(byte[0])),
-        Err(error) => Err(Reason::of(&error)),
-    }
+    E::sealed(|| {
+        let mut byte = [0];
+        match source.read(&mut byte) {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(byte[0])),
+            Err(error) => Err(Reason::of(&error)),
+        }
+    })
 }
 
 pub(super) fn write_one<E: Engine>(mut source: &Source<Model<E, impl Timed>>, byte: u8) {
-    let written = source.write(&[byte]);
-    let one = matches!(written, Ok(1));
-    assert_that(one, || format!("writing a byte got {written:?}"));
+    E::sealed(|| {
+        let written = source.write(&[byte]);
+        let one = matches!(written, Ok(1));
+        assert_that(one, || format!("writing a byte got {written:?}"));
+    });
 }
 
 scenario! {
@@ -198,8 +218,12 @@ pub(super) fn one_byte<E: Engine, K: Simulates>(wired: Wired<E, K>) -> Plan {
             let got = read_one::<E>(&reader);
             assert_that(got == Ok(Some(7)), || format!("the reader got {got:?}"));
             stop::<E>(&stopper, &done);
+            closes::<E>(reader);
         })
-        .thread("writer", move || write_one::<E>(&writer, 7))
+        .thread("writer", move || {
+            write_one::<E>(&writer, 7);
+            closes::<E>(writer);
+        })
         .finally(move || over(&poller))
 }
 
@@ -219,8 +243,9 @@ scenario! {
                 let got = read_one::<E>(&reader);
                 assert_that(got == Ok(None), || format!("the reader got {got:?}"));
                 stop::<E>(&stopper, &done);
+                closes::<E>(reader);
             })
-            .thread("writer", move || drop(writer))
+            .thread("writer", move || closes::<E>(writer))
             .finally(move || over(&poller))
     }
 }
@@ -242,6 +267,7 @@ scenario! {
             .thread("writer", move || {
                 write_one::<E>(&writer, 2);
                 stop::<E>(&stopper, &done);
+                closes::<E>(writer);
             })
             .thread("reader", move || {
                 let got = read_one::<E>(&taker);
@@ -273,7 +299,7 @@ scenario! {
                 assert_that(closed, || format!("the reader got {got:?}"));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
             })
             .finally(move || {
@@ -352,11 +378,13 @@ scenario! {
                 let got = read_one::<E>(&a);
                 assert_that(got == Ok(Some(2)), || format!("the asker got {got:?}"));
                 stop::<E>(&stopper, &done);
+                closes::<E>(a);
             })
             .thread("answerer", move || {
                 let got = read_one::<E>(&b);
                 assert_that(got == Ok(Some(1)), || format!("the answerer got {got:?}"));
                 write_one::<E>(&b, 2);
+                closes::<E>(b);
             })
             .finally(move || over(&poller))
     }

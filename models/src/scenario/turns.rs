@@ -138,9 +138,11 @@ scenario! {
 
 /// Waits without a system call before it.
 pub(super) fn waits<E: Engine>(source: &Source<Simulated<E>>) {
-    let mut waiter = source.waiter(Mode::Read).expect("the only waiter");
-    let waited = waiter.wait();
-    assert_that(waited.is_ok(), || format!("the waiter got {waited:?}"));
+    E::sealed(|| {
+        let mut waiter = source.waiter(Mode::Read).expect("the only waiter");
+        let waited = waiter.wait();
+        assert_that(waited.is_ok(), || format!("the waiter got {waited:?}"));
+    });
 }
 
 /// Waits without a system call before it, and has nothing else to do.
@@ -206,7 +208,7 @@ scenario! {
                 assert_that(got == Err(Some(Reason::Closed)), || format!("the reader got {got:?}"));
             })
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
             })
             .finally(over_without(poller, ends))
@@ -233,7 +235,7 @@ scenario! {
             })
             .thread("reader", move || reads_and_ends::<E>(&two))
             .thread("closer", move || {
-                let closed = closer.close();
+                let closed = E::sealed(|| closer.close().map_err(|error| error.kind()));
                 assert_that(closed.is_ok(), || format!("the close got {closed:?}"));
                 E::forget(1);
                 writes_and_ends::<E>(&[&to_two]);
@@ -257,7 +259,7 @@ scenario! {
             .thread("reader", move || reads::<E>(&reader))
             .thread("timed", move || {
                 timed.set_read_deadline(at(5)).expect("open");
-                late(&timed);
+                late::<E>(&timed);
                 write_one::<E>(&writer, 7);
             })
             .finally(over_without(poller, ends))
@@ -278,7 +280,7 @@ scenario! {
         let ends = kept([&reader, &writer, &timed, &unused]);
         Plan::new()
             .thread("timed", move || {
-                late(&timed);
+                late::<E>(&timed);
                 write_one::<E>(&writer, 7);
             })
             .thread("reader", move || reads::<E>(&reader))

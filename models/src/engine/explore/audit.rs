@@ -36,6 +36,8 @@ enum Seen {
     Content(Content),
     /// Nothing that counts but this.
     Forgotten(u64),
+    /// Of a call: whether it performed an operation, and what it returned.
+    Sealed(bool, u64),
 }
 
 /// What is in a lock.
@@ -120,6 +122,17 @@ impl Audit {
     pub(super) fn forgets(&mut self, me: usize, kept: u64) {
         self.now.threads[me].0 = NOTHING;
         self.sees(me, Seen::Forgotten(kept));
+    }
+
+    /// The number of what a thread has observed.
+    pub(super) fn history(&self, me: usize) -> u32 {
+        self.now.threads[me].0
+    }
+
+    /// A call that began with this history has returned, sealed.
+    pub(super) fn sealed(&mut self, me: usize, before: u32, any: bool, kept: u64) {
+        self.now.threads[me].0 = before;
+        self.sees(me, Seen::Sealed(any, kept));
     }
 
     pub(super) fn word(&mut self, object: Object, value: u64) {

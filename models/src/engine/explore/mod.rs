@@ -202,8 +202,9 @@ impl Engine for Explore {
     }
 
     fn forget(kept: u64) {
-        let kept = record::forgets(kept);
-        state::with(|run| run.forgets(record::current(), kept));
+        if let Some(kept) = record::forgets(kept) {
+            state::with(|run| run.forgets(record::current(), kept));
+        }
     }
 
     fn absorb(key: &'static str, digest: u64) {
@@ -223,6 +224,18 @@ impl Engine for Explore {
     fn ended(key: &'static str, part: u32, digest: u64) {
         let name = condensed(key, Some(part));
         state::with(|run| run.oracle(name, Told::Ending(name), digest));
+    }
+}
+
+/// The running thread begins a call that may be sealed.
+pub(super) fn begin_call() -> Option<state::Begun> {
+    state::with(|run| run.begin_call(record::current())).flatten()
+}
+
+/// The call was sealed, and `kept` stands for it.
+pub(super) fn end_call(begun: Option<state::Begun>, kept: u64) {
+    if let Some(begun) = begun {
+        state::with(|run| run.end_call(record::current(), begun, kept));
     }
 }
 

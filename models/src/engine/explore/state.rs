@@ -10,8 +10,8 @@
 //! - what the scenario absorbed on behalf of its oracles.
 //!
 //! Who holds a lock and what is in it has no term of its own in the fingerprint, for it follows from the
-//! histories, as README.md shows. Once a thread has forgotten its history ([`Run::forgets`]) what is in
-//! the locks has one.
+//! histories, as README.md shows. Once a thread has forgotten a part of its history ([`Run::forgets`],
+//! [`Run::end_call`]) what is in the locks has one.
 //!
 //! The fingerprint of a state is the exclusive or of one term for each of these, and is kept up to
 //! date as they change. Only operations that can be performed are offered for a decision: a lock
@@ -55,6 +55,7 @@ mod domain {
     pub(super) const CONTENT: u64 = 7;
     pub(super) const LOCK: u64 = 8;
     pub(super) const FORGOTTEN: u64 = 9;
+    pub(super) const SEALED: u64 = 10;
 }
 
 /// In the place of a declared operation, for a thread that has ended: no operation and no object. Without
@@ -124,6 +125,17 @@ enum Searcher {
     Steps(Guide),
 }
 
+/// What was there when a call began that may be sealed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Begun {
+    /// Of which execution.
+    epoch: u64,
+    history: Digest,
+    performed: u64,
+    /// The history, as the audit knows it.
+    audited: u32,
+}
+
 /// A lock of this execution.
 #[derive(Debug)]
 struct Lock {
@@ -160,7 +172,7 @@ pub(super) struct Run {
     objects: u128,
     /// The terms of all threads.
     declared: u128,
-    /// The terms of what is in the locks, once a thread has forgotten its history.
+    /// The terms of what is in the locks, once a thread has forgotten a part of its history.
     contents: u128,
     /// Whether a thread has forgotten its history, so that these do not follow from the rest.
     forgetful: bool,
@@ -607,11 +619,40 @@ impl Run {
         let Some(thread) = self.threads.get_mut(me) else { return };
         assert!(thread.holds == Holds::default(), "a thread forgot what it did, holding a lock");
         thread.history = Digest::new(domain::FORGOTTEN).with(me as u64).with(kept);
+        self.knows_contents();
+        self.audit(|audit| audit.forgets(me, kept));
+    }
+
+    /// From here on what is in the locks has terms, for it does not follow from the histories.
+    fn knows_contents(&mut self) {
         if !self.forgetful {
             self.contents = self.all_contents();
         }
         self.forgetful = true;
-        self.audit(|audit| audit.forgets(me, kept));
+    }
+
+    /// A thread begins a call that may be sealed; nothing if this is not a phase in which states are known.
+    pub(super) fn begin_call(&mut self, me: usize) -> Option<Begun> {
+        if !self.still_running() {
+            return None;
+        }
+        let Thread { history, performed, .. } = *self.threads.get(me)?;
+        let mut audited = 0;
+        self.audit(|audit| audited = audit.history(me));
+        Some(Begun { epoch: self.epoch, history, performed, audited })
+    }
+
+    /// It returns, sealed: of what the thread has observed within nothing counts but `kept`, and whether it has
+    /// performed an operation. That one is asked for by oracles ([`Run::performed`]).
+    pub(super) fn end_call(&mut self, me: usize, begun: Begun, kept: u64) {
+        if begun.epoch != self.epoch || !self.still_running() {
+            return;
+        }
+        let thread = &mut self.threads[me];
+        let any = thread.performed > begun.performed;
+        thread.history = begun.history.with(domain::SEALED).with(u64::from(any)).with(kept);
+        self.knows_contents();
+        self.audit(|audit| audit.sealed(me, begun.audited, any, kept));
     }
 
     pub(super) fn epoch(&self) -> u64 {
