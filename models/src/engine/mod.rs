@@ -149,7 +149,8 @@ pub trait Engine: Primitives + Clone {
     /// `kept`: for threads that go round in a loop. What it did before is no part of its behaviour any
     /// more, and an engine that recognises states takes two for the same that differ in it only.
     ///
-    /// It must not hold a lock nor be within a call on the poller. A loop that can come back to the
+    /// It must not hold a lock nor be within a call on the poller. A thread that has changed something which is in no
+    /// state, and has said so, forgets nothing. A loop that can come back to the
     /// state it began in is a panic: such a program need not end.
     fn forget(kept: u64) {
         let _kept = record::forgets(kept);
@@ -159,10 +160,15 @@ pub trait Engine: Primitives + Clone {
     /// no part of its behaviour once the call has returned, and an engine that recognises states takes two
     /// for the same that differ in it only.
     ///
-    /// Whatever the call changes that is the thread's own has to be part of the result, and what it changes that
-    /// others can see, and that is neither a primitive of the engine nor absorbed, has to be left alone: a
-    /// call that changes such a thing is not to be sealed. It gives back the locks that it takes. A call on the
-    /// poller lies within it as a whole, or it within one.
+    /// Whatever the call changes that is the thread's own has to be part of the result. What it changes that others can
+    /// see has to be a primitive of the engine, or absorbed: a call that changes anything else is not to be
+    /// sealed. It gives back the locks that it takes. A call on the poller lies within it as a whole, or it
+    /// within one.
+    ///
+    /// # Panics
+    ///
+    /// Only if `call` does. A result from which something was left out is found out by a search that comes to one
+    /// state on two ways and sees it go on differently ([`Search::Schedules`] is sure to).
     fn sealed<R: Hash>(call: impl FnOnce() -> R) -> R {
         sealed::sealed(call)
     }
