@@ -39,23 +39,23 @@ fn explore_and_loom_see_the_same_behaviours() {
 /// have every operation in them.
 #[test]
 fn on_the_scenarios_plain_search_explore_and_loom_see_the_same_behaviours() {
-    assert_eq!(
-        compare_all(false),
-        [29, 0, 0],
-        "plain and explore, plain and loom, explore and loom"
-    );
+    let (compared, sealed) = compare_all(false);
+    assert_eq!(compared, [29, 0, 0], "plain and explore, plain and loom, explore and loom");
     seal_nothing();
-    assert_eq!(compare_all(true), [29, 29, 101], "the same, with nothing sealed");
+    let (compared, whole) = compare_all(true);
+    assert_eq!(compared, [29, 29, 101], "the same, with nothing sealed");
+    assert!(whole > 2 * sealed, "calls were sealed: {whole} behaviours, and {sealed} before");
 }
 
-/// On how many scenarios each of the three pairs was compared. `with_loom`: without it there is one.
-fn compare_all(with_loom: bool) -> [usize; 3] {
+/// On how many scenarios each of the three pairs was compared, and how many behaviours they have together.
+/// `with_loom`: without it there is one pair.
+fn compare_all(with_loom: bool) -> ([usize; 3], usize) {
     let scenarios: Vec<&Scenario> = scenario::all().collect();
-    let next = AtomicUsize::new(0);
+    let (next, behaviours) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let compare = || {
         let mut compared = [0; 3];
         while let Some(scenario) = scenarios.get(next.fetch_add(1, Relaxed)) {
-            for (sum, pair) in compared.iter_mut().zip(agree(scenario, with_loom)) {
+            for (sum, pair) in compared.iter_mut().zip(agree(scenario, with_loom, &behaviours)) {
                 *sum += usize::from(pair);
             }
         }
@@ -70,12 +70,13 @@ fn compare_all(with_loom: bool) -> [usize; 3] {
             [sum[0] + more[0], sum[1] + more[1], sum[2] + more[2]]
         })
     });
-    println!("{compared:?} scenarios were compared");
-    compared
+    let behaviours = behaviours.into_inner();
+    println!("{compared:?} scenarios were compared, {behaviours} behaviours");
+    (compared, behaviours)
 }
 
-/// Which of the three pairs both finish, and agree.
-fn agree(scenario: &Scenario, with_loom: bool) -> [bool; 3] {
+/// Which of the three pairs both finish, and agree. Adds to `behaviours` how many there are, if plain search has them.
+fn agree(scenario: &Scenario, with_loom: bool, behaviours: &AtomicUsize) -> [bool; 3] {
     let most = Limits { executions: Some(7_000), ..Limits::default() };
     let finished = |outcome: Outcome| {
         outcome.assert_passed();
@@ -89,7 +90,8 @@ fn agree(scenario: &Scenario, with_loom: bool) -> [bool; 3] {
     let schedules = Limits { search: Search::Schedules, ..most.clone() };
     let plain = finished(Explore::run(scenario.explore, &schedules));
     let loomed = with_loom.then(|| finished(LoomSc::run(scenario.loom_sc, &most))).flatten();
-    if let Some((_, by_plain)) = &plain {
+    if let Some((seen, by_plain)) = &plain {
+        behaviours.fetch_add(seen.len(), Relaxed);
         let all = Limits { search: Search::AllStates, ..most.clone() };
         let whole = Explore::run(scenario.explore, &all);
         whole.assert_exhaustive();

@@ -1,14 +1,23 @@
 //! Threads that forget: a loop whose rounds do not depend on each other is explored once per state,
 //! and a thread that has not forgotten all it says is found out.
 
-use netpoller::seam::{Atomic as _, Mutex as _, Ordering::SeqCst, Primitives};
+mod forgetful_programs;
+
+use forgetful_programs as programs;
+use netpoller::seam::{Atomic as _, Mutex as _, Ordering::SeqCst};
 use netpoller_models::engine::{Engine, Explore, Limits, Outcome, Plan, Search};
 use std::sync::Arc;
 
-type Word = <Explore as Primitives>::AtomicU64;
+type Word = programs::Word;
 
 fn run(search: Search, program: fn() -> Plan) -> Outcome {
     Explore::run(program, &Limits { search, ..Limits::default() })
+}
+
+/// Makes a call, and forgets all.
+fn forgets(call: &mut dyn FnMut()) {
+    call();
+    Explore::forget(0);
 }
 
 /// Two threads go three times round a loop in which they look at a word that the other one changes.
@@ -50,26 +59,8 @@ fn what_a_thread_has_forgotten_keeps_no_states_apart_and_loses_no_end() {
 /// forgotten the contents still are what they are.
 #[test]
 fn what_a_thread_left_in_a_lock_is_not_forgotten_with_it() {
-    fn program() -> Plan {
-        type Lock = <Explore as Primitives>::Mutex<u64>;
-        let (word, lock) = (Arc::new(Word::new(0)), Arc::new(Lock::new(0, |_| None)));
-        let (seen, left, found) = (Arc::clone(&word), Arc::clone(&lock), lock);
-        Plan::new()
-            .thread("a", move || {
-                let value = seen.load(SeqCst);
-                *left.lock() = value;
-                Explore::forget(0);
-                let _one_step_more = seen.load(SeqCst);
-                Explore::forget(0);
-            })
-            .thread("b", move || word.store(1, SeqCst))
-            .thread("c", move || {
-                let value = *found.lock();
-                Explore::note("found", value);
-            })
-    }
-    let merged = run(Search::States, program);
-    let plain = run(Search::Schedules, program);
+    let merged = run(Search::States, || programs::leaves_it_in_a_lock(forgets));
+    let plain = run(Search::Schedules, || programs::leaves_it_in_a_lock(forgets));
     merged.assert_exhaustive();
     plain.assert_exhaustive();
     assert_eq!(merged.behaviours, plain.behaviours, "{merged}\n{plain}");
@@ -77,26 +68,8 @@ fn what_a_thread_left_in_a_lock_is_not_forgotten_with_it() {
 
 #[test]
 fn a_thread_that_says_it_has_forgotten_what_decides_is_found_out() {
-    fn program() -> Plan {
-        let (word, other) = (Arc::new(Word::new(0)), Arc::new(Word::new(0)));
-        let (seen, written) = (Arc::clone(&word), Arc::clone(&other));
-        Plan::new()
-            .thread("a", move || {
-                let decides = seen.load(SeqCst);
-                Explore::forget(0);
-                let _one_step_more = written.load(SeqCst);
-                if decides == 0 {
-                    written.store(1, SeqCst);
-                }
-            })
-            .thread("b", move || {
-                word.store(1, SeqCst);
-                word.store(2, SeqCst);
-                let _seen = other.load(SeqCst);
-            })
-    }
     // For certain by the search that keeps every state and every way on.
-    let outcome = run(Search::Schedules, program);
+    let outcome = run(Search::Schedules, || programs::goes_by_it(forgets));
     let failure = outcome.expect_failure();
     assert!(failure.message.contains("not a function of what it observed"), "{failure}");
 }
@@ -122,8 +95,7 @@ fn a_loop_that_need_not_end_is_reported() {
 #[test]
 fn nobody_forgets_that_he_holds_a_lock() {
     fn program() -> Plan {
-        type Lock = <Explore as Primitives>::Mutex<u64>;
-        let lock = Arc::new(Lock::new(0, |value| Some(*value)));
+        let lock = Arc::new(programs::Lock::new(0, |value| Some(*value)));
         let other = Arc::clone(&lock);
         Plan::new()
             .thread("a", move || {

@@ -1,16 +1,22 @@
 //! Sealed calls: what was observed within keeps no states apart once they have returned, and loses nothing that can
 //! follow.
 
-use netpoller::seam::{Atomic as _, Mutex as _, Ordering::SeqCst, Primitives};
+mod forgetful_programs;
+
+use forgetful_programs as programs;
+use netpoller::seam::{Atomic as _, Ordering::SeqCst, Primitives as _};
 use netpoller_models::engine::{Engine, Explore, Limits, Outcome, Plan, Search};
 use netpoller_models::scenario::bench::Tally;
 use std::sync::Arc;
 
-type Word = <Explore as Primitives>::AtomicU64;
-type Lock = <Explore as Primitives>::Mutex<u64>;
+type Word = programs::Word;
 
 fn run(search: Search, program: impl Fn() -> Plan + Send + Sync + 'static) -> Outcome {
     Explore::run(program, &Limits { search, ..Limits::default() })
+}
+
+fn seals(call: &mut dyn FnMut()) {
+    Explore::sealed(call);
 }
 
 /// Two threads count up a word, twice each, and do not care how long it took.
@@ -74,25 +80,8 @@ fn the_result_of_a_sealed_call_is_remembered() {
 /// What a thread left in a lock without a digest is known by its history, and that of the call is gone.
 #[test]
 fn what_a_sealed_call_left_in_a_lock_stays_there() {
-    fn program() -> Plan {
-        let (word, lock) = (Arc::new(Word::new(0)), Arc::new(Lock::new(0, |_| None)));
-        let (seen, left, found) = (Arc::clone(&word), Arc::clone(&lock), lock);
-        Plan::new()
-            .thread("a", move || {
-                Explore::sealed(|| {
-                    let value = seen.load(SeqCst);
-                    *left.lock() = value;
-                });
-                let _one_step_more = seen.load(SeqCst);
-            })
-            .thread("b", move || word.store(1, SeqCst))
-            .thread("c", move || {
-                let value = *found.lock();
-                Explore::note("found", value);
-            })
-    }
-    let merged = run(Search::States, program);
-    let plain = run(Search::Schedules, program);
+    let merged = run(Search::States, || programs::leaves_it_in_a_lock(seals));
+    let plain = run(Search::Schedules, || programs::leaves_it_in_a_lock(seals));
     merged.assert_exhaustive();
     plain.assert_exhaustive();
     assert_eq!(merged.behaviours, plain.behaviours, "{merged}\n{plain}");
@@ -100,26 +89,8 @@ fn what_a_sealed_call_left_in_a_lock_stays_there() {
 
 #[test]
 fn a_sealed_call_that_returns_less_than_gets_out_is_found_out() {
-    fn program() -> Plan {
-        let (word, other) = (Arc::new(Word::new(0)), Arc::new(Word::new(0)));
-        let (seen, written) = (Arc::clone(&word), Arc::clone(&other));
-        Plan::new()
-            .thread("a", move || {
-                let mut decides = 0;
-                Explore::sealed(|| decides = seen.load(SeqCst));
-                let _one_step_more = written.load(SeqCst);
-                if decides == 0 {
-                    written.store(1, SeqCst);
-                }
-            })
-            .thread("b", move || {
-                word.store(1, SeqCst);
-                word.store(2, SeqCst);
-                let _seen = other.load(SeqCst);
-            })
-    }
     // For certain by the search that keeps every state and every way on.
-    let outcome = run(Search::Schedules, program);
+    let outcome = run(Search::Schedules, || programs::goes_by_it(seals));
     let failure = outcome.expect_failure();
     assert!(failure.message.contains("not a function of what it observed"), "{failure}");
 }
@@ -128,22 +99,54 @@ fn a_sealed_call_that_returns_less_than_gets_out_is_found_out() {
 /// nothing were sealed.
 #[test]
 fn a_call_that_changes_what_is_in_no_state_is_kept_in_full() {
-    fn program(sealed: bool) -> Plan {
+    fn program(hides: programs::Hides) -> Plan {
         let (word, (_tally, waker)) = (Arc::new(Word::new(0)), Tally::new());
         let mut plan = Plan::new();
         for name in ["a", "b"] {
             let (word, waker) = (Arc::clone(&word), waker.clone());
-            let wakes = move || {
-                if word.swap(1, SeqCst) == 0 {
-                    waker.wake_by_ref();
-                }
-            };
-            plan = plan.thread(name, move || if sealed { Explore::sealed(wakes) } else { wakes() });
+            plan = plan.thread(name, move || {
+                hides(&mut || {
+                    if word.swap(1, SeqCst) == 0 {
+                        waker.wake_by_ref();
+                    }
+                });
+            });
         }
         plan
     }
-    let [with, without] = [true, false].map(|sealed| run(Search::States, move || program(sealed)));
-    with.assert_exhaustive();
-    assert_eq!(without.behaviours.len(), 2, "either may be first: {without}");
-    assert_eq!(with.behaviours.len(), 2, "whoever was first has woken somebody: {with}");
+    let forgets: programs::Hides = |call| {
+        call();
+        Explore::forget(0);
+    };
+    // Only who has woken somebody keeps it, so either may be first on every engine.
+    for hides in [seals, forgets] {
+        let outcome = run(Search::States, move || program(hides));
+        outcome.assert_exhaustive();
+        assert_eq!(outcome.behaviours.len(), 2, "whoever was first has woken somebody: {outcome}");
+    }
+}
+
+/// Oracles ask whether a thread has performed an operation since it announced a call, so two states that differ in
+/// that are two.
+#[test]
+fn whether_a_sealed_call_has_performed_anything_is_remembered() {
+    fn program() -> Plan {
+        let word = Arc::new(Word::new(0));
+        let other = Arc::clone(&word);
+        Plan::new()
+            .thread("a", move || {
+                Explore::sealed(|| {
+                    if Explore::choose(2) == 1 {
+                        let _anything = word.load(SeqCst);
+                    }
+                });
+                word.store(1, SeqCst);
+            })
+            .thread("b", move || other.store(2, SeqCst))
+    }
+    // The audit of the plain search knows the two as two, and their fingerprints have to.
+    let plain = run(Search::Schedules, program);
+    plain.assert_exhaustive();
+    let whole = run(Search::AllStates, program);
+    assert_eq!(whole.states, plain.states, "{whole}\n{plain}");
 }
